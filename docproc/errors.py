@@ -1,0 +1,155 @@
+"""Every error docproc knows: what happened, why, what to try, a stable code and an exit code.
+
+    DocprocError                    what, why, remedy, a stable code
+    ├── ProgramError                stops the run; carries the exit code
+    │   ├── ConfigError             2   wrong usage or configuration; nothing started
+    │   ├── DatabaseError           10  unreachable, full or not set up
+    │   ├── SchemaError             13  schema older or newer than the program
+    │   ├── CredentialsError        12  a key was refused
+    │   └── QuotaError              5   the provider says that the money is used up
+    └── JobError                    one document's trouble; the other documents go on
+        ├── TransientError          goes away by itself: retried with backoff, costs an attempt
+        ├── ThrottledError          the provider asks to wait: costs no attempt
+        └── PermanentError          trying again changes nothing: the job fails at once
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes; docs/exit-codes.md says what cron should do about each."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    SOME_FAILED = 3
+    WORK_LEFT = 4
+    MONEY = 5
+    PROBLEMS = 6
+    DATABASE = 10
+    CREDENTIALS = 12
+    SCHEMA = 13
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class DocprocError(Exception):
+    """An error with a stable ``code``, told in three parts: ``what`` happened, ``why``, and what to ``try_``."""
+
+    exit_code = Exit.FAILED
+
+    def __init__(self, code: str, what: str, *, why: str = "", try_: str = "") -> None:
+        super().__init__(what)
+        self.code = code
+        self.what = what
+        self.why = why
+        self.remedy = try_ or REMEDIES.get(code, "")
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}" if self.why else self.what
+
+
+class ProgramError(DocprocError):
+    """Trouble of the whole program: the run stops in good order and the jobs stay due."""
+
+
+class ConfigError(ProgramError):
+    exit_code = Exit.USAGE
+
+
+class DatabaseError(ProgramError):
+    exit_code = Exit.DATABASE
+
+
+class SchemaError(ProgramError):
+    exit_code = Exit.SCHEMA
+
+
+class CredentialsError(ProgramError):
+    exit_code = Exit.CREDENTIALS
+
+
+class QuotaError(ProgramError):
+    exit_code = Exit.MONEY
+
+
+class JobError(DocprocError):
+    """Trouble of one document; becomes an outcome of its job, never of the program."""
+
+
+class TransientError(JobError):
+    """Likely to pass: the job is tried again with backoff until its attempts are used up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """How long a provider asked us to wait, in seconds; None when it did not say."""
+
+    seconds: float | None = None
+
+
+class ThrottledError(JobError):
+    """The provider limits the rate; waiting costs the job no attempt."""
+
+    def __init__(self, code: str, what: str, *, why: str = "", try_: str = "", pause: Pause | None = None) -> None:
+        super().__init__(code, what, why=why, try_=try_)
+        self.pause = pause or Pause()
+
+
+class PermanentError(JobError):
+    """Trying again with the same bytes and settings would end the same way."""
+
+
+REMEDIES: dict[str, str] = {
+    "ingest.missing": "check the path; quote globs that the shell should not expand",
+    "ingest.empty": "the file has no bytes; export it again at its source",
+    "ingest.unsupported": "convert it to PDF, DOCX, PPTX, XLSX, HTML, Markdown or text",
+    "ingest.wrong_type": "rename the file so that its extension matches its content",
+    "ingest.not_regular": "only regular files are read; copy the content into one",
+    "ingest.unreadable": "check the file's permissions",
+    "ingest.outside": "the link leads out of the folder; name its target itself",
+    "ingest.too_large": "split the document, or raise [ingest] max_bytes",
+    "parse.rejected": "open the file in its own program, save it without password, and ingest it again",
+    "parse.failed": "see whether the file opens at all; then docproc retry",
+    "parse.timeout": "see the provider's status page; then docproc retry --code parse.timeout",
+    "parse.unreadable": "the file is damaged or not what its extension says; export it again",
+    "parse.gone": "the result expired at the service; docproc retry --resubmit",
+    "parse.no_result": "the service answered without a result; docproc retry",
+    "parse.unavailable": "the service is unreachable; it is tried again, then docproc retry",
+    "parse.throttled": "nothing to do: the service's rate limit passes",
+    "parse.submits_used_up": "see the provider's job list; then docproc retry --resubmit",
+    "validate.empty": "the parse has no text; a scan may need a higher tier ([parser] tier)",
+    "validate.pages_failed": "pages could not be parsed; raise [validate] max_failed_pages or the tier",
+    "validate.pages_missing": "the parser returned fewer pages than the file has; docproc retry",
+    "chunk.none": "the text holds nothing to embed",
+    "chunk.lost_text": "a defect of the chunker: please report it with the document's type",
+    "embed.rejected": "the provider refuses this text; see the message",
+    "embed.bad_response": "the provider's answer was refused; docproc retry --code embed.bad_response",
+    "embed.unavailable": "the service is unreachable; it is tried again, then docproc retry",
+    "embed.throttled": "nothing to do: the provider's rate limit passes",
+    "embed.incomplete": "docproc retry --code embed.incomplete",
+    "storage.missing": "the stored object is gone; ingest the file again",
+    "storage.corrupt": "the stored bytes are not the ones that were written; ingest the file again",
+    "storage.unavailable": "the storage is unreachable; it is tried again, then docproc retry",
+    "job.lease_expired": "the process died or hung at this document several times; look at its type and size, then docproc retry",
+    "job.unexpected": "run again with -vv for the traceback; please report it",
+    "database.unreachable": "check DATABASE_URL and that the server answers: docproc validate-deploy",
+    "database.not_set_up": "run: docproc migrate",
+    "database.local_start": "see the log named above; DATABASE_URL=… uses a server of your own instead",
+    "database.local_missing": "pip install 'docproc[local]', or set DATABASE_URL",
+    "database.extension": "install pgvector on the server, then: docproc migrate",
+    "schema.old": "run: docproc migrate",
+    "schema.new": "install the docproc version that the database was migrated with",
+    "schema.edited": "restore the migration file that was applied",
+    "credentials.parser": "set LLAMA_CLOUD_API_KEY to a key that the service accepts",
+    "credentials.embedder": "set OPENAI_API_KEY to a key that the service accepts",
+    "credentials.storage": "set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY of the same project",
+    "quota.parser": "add credits at the provider, then run again: nothing is lost",
+    "quota.embedder": "add credits at the provider, then run again: nothing is lost",
+    "config.unknown_key": "correct the key in docproc.toml",
+    "config.invalid": "correct the value",
+    "config.mixed_providers": "use one database for mock and another for real services (DATABASE_URL)",
+    "config.mocks_start": "see the log named above",
+}
+"""What to try, by code: the stable list of docproc's error codes. A more exact remedy may be given where one is raised."""

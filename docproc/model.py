@@ -1,0 +1,248 @@
+"""The things docproc speaks of: jobs, parses, chunks, vectors, and the outcomes that move a job."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid5
+
+from docproc.errors import JobError
+from docproc.states import State
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+NAMESPACE = UUID("6c8a1e6e-1f0b-4aa8-9f0a-1a7c2e6f2b42")
+"""Namespace of every UUIDv5 that docproc derives."""
+
+
+def sha256(data: bytes) -> str:
+    """The SHA-256 of ``data`` in lower-case hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def document_id(user_id: str, content_sha: str) -> UUID:
+    """Names a document by its user and the SHA-256 of its bytes: equal bytes are one document."""
+    return uuid5(NAMESPACE, f"{user_id}:{content_sha}")
+
+
+def chunk_id(document: UUID, chunker_name: str, chunker_version: str, ord_: int) -> UUID:
+    """UUIDv5 of ``document_id:chunker_name:chunker_version:ord``, so that writing a chunk twice is one row."""
+    return uuid5(NAMESPACE, f"{document}:{chunker_name}:{chunker_version}:{ord_}")
+
+
+# ── what is parsed and chunked ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page as a parser returned it: ``number`` counts from 1; a failed page has ``error`` and no markdown."""
+
+    number: int
+    markdown: str
+    error: str | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParseResult:
+    """What a parser returned for one document: its pages in order and what the provider says it cost."""
+
+    pages: tuple[Page, ...]
+    parser_version: str
+    credits: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageSpan:
+    """Where page ``number`` stands in the normalised text: characters ``start`` to ``end``, end excluded."""
+
+    number: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedDocument:
+    """A normalised parse: the whole text (line ends ``\\n``, Unicode NFC, no control characters) and its pages."""
+
+    text: str
+    pages: tuple[PageSpan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a document.
+
+    ``start`` to ``end`` are character offsets into the normalised text, end excluded. ``text`` is that slice; where a
+    table was cut, the table's header rows stand before it. ``embed_text`` is what is sent to the embedder: the heading
+    path and the text. ``tokens`` counts exactly ``embed_text`` in cl100k. Pages count from 1, both ends included.
+    """
+
+    ord: int
+    text: str
+    start: int
+    end: int
+    heading_path: tuple[str, ...]
+    page_first: int
+    page_last: int
+    tokens: int
+    embed_text: str
+
+    @property
+    def chunk_sha(self) -> str:
+        return sha256(self.text.encode())
+
+    @property
+    def embed_sha(self) -> str:
+        return sha256(self.embed_text.encode())
+
+
+# ── jobs and their outcomes ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed row of ``upload_jobs``: this process may work on it while its lease lasts and its fence is unchanged."""
+
+    job_id: UUID
+    document_id: UUID
+    user_id: str
+    source: str
+    status: State
+    extension: str
+    raw_path: str
+    raw_sha: str
+    raw_bytes: int
+    parsed_path: str | None
+    parsed_sha: str | None
+    chunks_version: str
+    embed_model: str
+    embed_version: str
+    progress: Mapping[str, Any]
+    attempt: int
+    fence: int
+
+    @property
+    def chunker(self) -> tuple[str, str]:
+        """Name and version of the chunker, from ``name@version``."""
+        name, _, version = self.chunks_version.partition("@")
+        return name, version
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Product of parse and validate: where the parse is stored, its hash, and what is known of its pages."""
+
+    path: str
+    sha: str | None
+    progress: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunked:
+    """Product of chunk: every chunk of the document, in order."""
+
+    chunks: Sequence[Chunk]
+
+
+Product = Parsed | Chunked
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The stage is finished: the job moves to ``to`` and ``product`` is written in the same transaction.
+
+    ``to`` is the target of the job's row in the table unless given. ``after`` seconds pass before the job is due again.
+    """
+
+    to: State | None = None
+    product: Product | None = None
+    after: float = 0.0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """The job moves on to ``to`` and stays claimed: a request is about to be sent."""
+
+    to: State
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do before ``seconds`` have passed; costs no attempt."""
+
+    seconds: float
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try again with backoff while attempts are left, else fail; ``after`` (seconds) overrides the backoff."""
+
+    error: JobError
+    after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The job moves to the failure state of its row at once."""
+
+    error: JobError
+
+
+Outcome = Done | Advance | Wait | Retry | Fail
+
+
+# ── embedding and searching ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class PendingChunk:
+    """A chunk that still needs its vector."""
+
+    chunk_id: UUID
+    job_id: UUID
+    document_id: UUID
+    embed_text: str
+    embed_sha: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A provider's answer to one request: vectors of shape (inputs, dimensions), float32, in the order of the inputs."""
+
+    vectors: NDArray[np.float32]
+    tokens: int | None
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One search result; ``score`` is the cosine similarity, at most 1."""
+
+    source: str
+    document_id: UUID
+    chunk_id: UUID
+    score: float
+    page_first: int
+    page_last: int
+    heading_path: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file as ``ingest`` read it: where it came from and what its bytes are."""
+
+    uri: str
+    extension: str
+    sha: str
+    size: int
+    modified_at: datetime | None = None
