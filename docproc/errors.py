@@ -1,16 +1,16 @@
 """Every error docproc knows: what happened, why, what to try, a stable code and an exit code.
 
-    DocprocError                    what, why, remedy, a stable code
-    ├── ProgramError                stops the run; carries the exit code
-    │   ├── ConfigError             2   wrong usage or configuration; nothing started
-    │   ├── DatabaseError           10  unreachable, full or not set up
-    │   ├── SchemaError             13  schema older or newer than the program
-    │   ├── CredentialsError        12  a key was refused
-    │   └── QuotaError              5   the provider says that the money is used up
-    └── JobError                    one document's trouble; the other documents go on
-        ├── TransientError          goes away by itself: retried with backoff, costs an attempt
-        ├── ThrottledError          the provider asks to wait: costs no attempt
-        └── PermanentError          trying again changes nothing: the job fails at once
+DocprocError                    what, why, remedy, a stable code
+├── ProgramError                stops the run; carries the exit code
+│   ├── ConfigError             2   wrong usage or configuration; nothing started
+│   ├── DatabaseError           10  unreachable, full or not set up
+│   ├── SchemaError             13  schema older or newer than the program
+│   ├── CredentialsError        12  a key was refused
+│   └── QuotaError              5   the provider says that the money is used up
+└── JobError                    one document's trouble; the other documents go on
+    ├── TransientError          goes away by itself: retried with backoff, costs an attempt
+    ├── ThrottledError          the provider asks to wait: costs no attempt
+    └── PermanentError          trying again changes nothing: the job fails at once
 """
 
 from dataclasses import dataclass
@@ -55,22 +55,32 @@ class ProgramError(DocprocError):
 
 
 class ConfigError(ProgramError):
+    """Wrong usage or configuration; nothing was started."""
+
     exit_code = Exit.USAGE
 
 
 class DatabaseError(ProgramError):
+    """The database is unreachable, full or not set up."""
+
     exit_code = Exit.DATABASE
 
 
 class SchemaError(ProgramError):
+    """The schema is older or newer than the program."""
+
     exit_code = Exit.SCHEMA
 
 
 class CredentialsError(ProgramError):
+    """A key was refused."""
+
     exit_code = Exit.CREDENTIALS
 
 
 class QuotaError(ProgramError):
+    """The provider says that the money is used up."""
+
     exit_code = Exit.MONEY
 
 
@@ -132,7 +142,7 @@ REMEDIES: dict[str, str] = {
     "storage.missing": "the stored object is gone; ingest the file again",
     "storage.corrupt": "the stored bytes are not the ones that were written; ingest the file again",
     "storage.unavailable": "the storage is unreachable; it is tried again, then docproc retry",
-    "job.lease_expired": "the process died or hung at this document several times; look at its type and size, then docproc retry",
+    "job.lease_expired": "its process died several times; look at the document's type and size, then docproc retry",
     "job.unexpected": "run again with -vv for the traceback; please report it",
     "database.unreachable": "check DATABASE_URL and that the server answers: docproc validate-deploy",
     "database.not_set_up": "run: docproc migrate",
@@ -142,6 +152,8 @@ REMEDIES: dict[str, str] = {
     "schema.old": "run: docproc migrate",
     "schema.new": "install the docproc version that the database was migrated with",
     "schema.edited": "restore the migration file that was applied",
+    "schema.failed": "see the message; nothing was changed",
+    "database.rights": "use a role with the rights that the message names",
     "credentials.parser": "set LLAMA_CLOUD_API_KEY to a key that the service accepts",
     "credentials.embedder": "set OPENAI_API_KEY to a key that the service accepts",
     "credentials.storage": "set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY of the same project",
@@ -149,7 +161,8 @@ REMEDIES: dict[str, str] = {
     "quota.embedder": "add credits at the provider, then run again: nothing is lost",
     "config.unknown_key": "correct the key in docproc.toml",
     "config.invalid": "correct the value",
+    "config.missing": "set the variable in the environment",
     "config.mixed_providers": "use one database for mock and another for real services (DATABASE_URL)",
     "config.mocks_start": "see the log named above",
 }
-"""What to try, by code: the stable list of docproc's error codes. A more exact remedy may be given where one is raised."""
+"""What to try, by code: the stable list of codes. A more exact remedy may be given where an error is raised."""

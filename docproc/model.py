@@ -79,7 +79,7 @@ class Chunk:
     """A piece of a document.
 
     ``start`` to ``end`` are character offsets into the normalised text, end excluded. ``text`` is that slice; where a
-    table was cut, the table's header rows stand before it. ``embed_text`` is what is sent to the embedder: the heading
+    table was cut, its header rows stand before it. ``embed_text`` is what is sent to the embedder: the heading
     path and the text. ``tokens`` counts exactly ``embed_text`` in cl100k. Pages count from 1, both ends included.
     """
 
@@ -95,10 +95,12 @@ class Chunk:
 
     @property
     def chunk_sha(self) -> str:
+        """SHA-256 of the stored text."""
         return sha256(self.text.encode())
 
     @property
     def embed_sha(self) -> str:
+        """SHA-256 of the embedded string; equal strings share a vector."""
         return sha256(self.embed_text.encode())
 
 
@@ -133,14 +135,29 @@ class Job:
         name, _, version = self.chunks_version.partition("@")
         return name, version
 
+    @property
+    def dimensions(self) -> int:
+        """Of the job's vectors, from ``d{dimensions}-f{format}``: a job keeps its own when the settings change."""
+        return int(self.embed_version.partition("-")[0].removeprefix("d"))
+
+
+def embed_version(dimensions: int) -> str:
+    """Names what beside the model changes a vector: dimensions, and the format of the embedded string."""
+    return f"d{dimensions}-f1"
+
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """Product of parse and validate: where the parse is stored, its hash, and what is known of its pages."""
+    """Product of parse and validate: where the parse is stored, its hash once it is validated, and its pages.
+
+    ``call_id`` and ``credits`` name the paid call that brought it and what the provider says it cost.
+    """
 
     path: str
-    sha: str | None
+    sha: str | None = None
     progress: Mapping[str, Any] = field(default_factory=dict)
+    call_id: UUID | None = None
+    credits: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

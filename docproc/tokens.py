@@ -17,9 +17,10 @@ VOCABULARY = Path(__file__).parent / "vocabulary" / "cl100k_base.tiktoken"
 VOCABULARY_SHA256 = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
 
 _PATTERN = (
-    r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"""
+    r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|"""
+    r"""\s++$|\s*[\r\n]|\s+(?!\S)|\s"""
 )
-"""How cl100k_base cuts text before merging; from tiktoken's ``openai_public``, and a test holds it equal to tiktoken's."""
+"""How cl100k_base cuts text before merging, from tiktoken's ``openai_public``; a test holds the two equal."""
 
 
 @cache

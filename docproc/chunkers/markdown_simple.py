@@ -1,0 +1,143 @@
+"""The default chunker: sections of Markdown, tables with their headers, and sentences where text has no structure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from docproc.chunkers.blocks import Block, Kind, read_blocks
+from docproc.chunkers.breadcrumb import Breadcrumbs
+from docproc.chunkers.cutting import Span, cut
+from docproc.chunkers.pages import PageFinder
+from docproc.chunkers.parameters import MOST_TOKENS, check, parameter, version
+from docproc.chunkers.sections import Section, read_sections
+from docproc.chunkers.token_index import TokenIndex
+from docproc.model import Chunk, ParsedDocument
+
+_TINY = 20
+"""A chunk of fewer tokens says too little to be found; it also joins a neighbour that had to be cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkdownSimple:
+    """Cuts at headings, keeps tables, fences and lists whole where they fit, and embeds the heading path.
+
+    ``max`` is the most tokens of a chunk's ``embed_text``. There is no overlap: it stores half as many tokens again and
+    finds no more for an equal number of tokens read.
+    """
+
+    max: int = parameter(400, least=32, most=MOST_TOKENS)
+
+    name: ClassVar[str] = "markdown-simple"
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def version(self) -> str:
+        """``1``, and the limit when it is not the default."""
+        return version("1", self)
+
+    def chunk(self, document: ParsedDocument) -> Iterator[Chunk]:
+        """The chunks of ``document`` in order: none overlaps another, and every character is in one of them.
+
+        ``tokens`` is the exact count of ``embed_text`` and never above ``max``. A text of nothing but whitespace has
+        no chunks.
+        """
+        index = TokenIndex(document.text)
+        breadcrumbs = Breadcrumbs(self.max)
+        pages = PageFinder(document.pages)
+        sections = read_sections(read_blocks(document.text))
+        for ord_, piece in enumerate(_Packing(index, breadcrumbs, self.max).document(sections)):
+            span, crumb = piece.span, breadcrumbs.of(piece.path)
+            text = span.header + document.text[span.start : span.end]
+            first, last = pages.of(span.start, span.end)
+            count = crumb.tokens + span.header_tokens + index.count(span.start, span.end)
+            yield Chunk(ord_, text, span.start, span.end, crumb.path, first, last, count, crumb.text + text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A chunk to be: its span and the heading path it stands under.
+
+    ``joins`` tells whether it may be merged with the section after it. ``bare`` holds its blocks when they are headings
+    and nothing else.
+    """
+
+    span: Span
+    path: tuple[str, ...]
+    joins: bool = True
+    bare: tuple[Block, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Packing:
+    """Decides which spans of one document become chunks of at most ``limit`` tokens."""
+
+    index: TokenIndex
+    breadcrumbs: Breadcrumbs
+    limit: int
+
+    def document(self, root: Section) -> list[_Piece]:
+        """The pieces of the whole document; a heading at its end with nothing below it joins the piece before."""
+        pieces = self._section(root, ())
+        if len(pieces) > 1 and pieces[-1].bare:
+            joined = self._joined(pieces[-2], pieces[-1], pieces[-2].path)
+            pieces[-2:] = [joined] if joined else pieces[-2:]
+        return pieces
+
+    def _section(self, section: Section, lead: Sequence[Block]) -> list[_Piece]:
+        """The pieces of a section and of those below it; ``lead`` are bare headings before it that go with its text."""
+        pieces = self._own([*lead, *section.blocks], section.path)
+        for below in section.sections:
+            lead = pieces.pop().bare if pieces and pieces[-1].bare else ()
+            found = self._section(below, lead)
+            if len(found) > 1:
+                found[-1] = replace(found[-1], joins=False)
+            merged = self._merged(pieces[-1], found) if pieces else None
+            pieces[-1:] = [merged, *found[1:]] if merged else [*pieces[-1:], *found]
+        return pieces
+
+    def _own(self, blocks: Sequence[Block], path: tuple[str, ...]) -> list[_Piece]:
+        """The pieces of a section's own text, the sections below it left out."""
+        if not blocks:
+            return []
+        room = self._room(path)
+        start, end = self.index.trim(blocks[0].start, blocks[-1].end)
+        if start < end and self.index.fits(start, end, room):
+            bare = tuple(blocks) if all(block.kind is Kind.HEADING for block in blocks) else ()
+            return [_Piece(Span(start, end), path, bare=bare)]
+        return [_Piece(span, path) for span in cut(self.index, blocks, room)]
+
+    def _merged(self, before: _Piece, found: Sequence[_Piece]) -> _Piece | None:
+        """``before`` and the first piece of the section after it in one, where both fit and one of them is small.
+
+        Of two whole sections small is a quarter of a chunk: larger ones are found better each by itself. A section that
+        had to be cut takes only what is tiny, and keeps its own path, since most of the text stands under that.
+        """
+        if not before.joins or found[0].bare:
+            return None
+        smaller = min(self._size(before), self._size(found[0]))
+        if len(found) == 1 and smaller < self.limit // 4:
+            return self._joined(before, found[0], _common(before.path, found[0].path))
+        return self._joined(before, found[0], found[0].path) if self._size(before) < _TINY else None
+
+    def _joined(self, before: _Piece, after: _Piece, path: tuple[str, ...]) -> _Piece | None:
+        start, end = before.span.start, after.span.end
+        if before.span.header or after.span.header or not self.index.fits(start, end, self._room(path)):
+            return None
+        return _Piece(Span(start, end), path, joins=after.joins)
+
+    def _size(self, piece: _Piece) -> int:
+        return self.index.estimate(piece.span.start, piece.span.end)
+
+    def _room(self, path: tuple[str, ...]) -> int:
+        return self.limit - self.breadcrumbs.of(path).tokens
+
+
+def _common(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    same = 0
+    while same < min(len(one), len(other)) and one[same] == other[same]:
+        same += 1
+    return one[:same]

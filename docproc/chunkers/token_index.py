@@ -1,0 +1,173 @@
+"""Exact token counts of any span of a text that is encoded only once."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from functools import cache
+from itertools import accumulate
+
+from docproc import tokens
+
+_WINDOW = 16_384
+"""Characters encoded in one call: long enough to be fast, short enough that a megabyte of one letter stays cheap."""
+
+_NEAR = 64
+"""How many characters from a span's ends a seam is looked for before the whole span is counted anew."""
+
+_INDENT = 64
+"""Leading blanks beyond this many, or of mixed kinds, are no indentation and are left out of a span."""
+
+_BLANKS = frozenset(" \t\u3000")
+_CLOSING = frozenset(".,;:!?)]。，、；：！？）」』】…،؛؟।")
+_NONSPACE = re.compile(r"\S")
+
+
+@cache
+def _token_widths() -> tuple[list[int], list[int]]:
+    """For every cl100k token: how many characters begin in it, and 1 where its first byte continues a character."""
+    encoding = tokens.encoding()
+    values = encoding.decode_tokens_bytes(range(encoding.n_vocab))
+    widths = [sum(byte & 0xC0 != 0x80 for byte in value) for value in values]
+    return widths, [int(value[0] & 0xC0 == 0x80) for value in values]
+
+
+class TokenIndex:
+    """Where each token of ``text`` begins, so that the tokens of a span are a subtraction.
+
+    A subtraction is exact between *seams*: places that cl100k's pre-tokeniser never crosses, whatever stands around
+    them. A span that does not begin or end at a seam has its few characters up to the next seam counted by themselves.
+    ``docproc.tokens`` has the pattern from which the seams follow. Memory: four bytes a token.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._starts = array("I")
+        self._breaks: list[int] = []
+        for start, end in self._windows():
+            self._append(start, end)
+
+    def count(self, start: int, end: int) -> int:
+        """The exact number of tokens of ``text[start:end]``, a span as ``trim`` returns it, without a break inside."""
+        left = start if self._begins_at_seam(start) else self._seam_after(start, end)
+        right = end if self._is_seam(end) else self._seam_before(end, start)
+        if left is None or right is None or left > right:
+            return tokens.count(self.text[start:end])
+        total = self.estimate(left, right)
+        if left > start:
+            total += tokens.count(self.text[start:left])
+        if right < end:
+            total += tokens.count(self.text[right:end])
+        return total
+
+    def estimate(self, start: int, end: int) -> int:
+        """The tokens of the whole text's encoding that begin in ``[start, end)``: ``count`` but for a few at the ends."""
+        return bisect_left(self._starts, end) - bisect_left(self._starts, start)
+
+    def fits(self, start: int, end: int, limit: int) -> bool:
+        """Whether ``text[start:end]`` may be one chunk of at most ``limit`` tokens."""
+        if self.estimate(start, end) > limit + _NEAR or self._break_after(start) < end:
+            return False
+        return self.count(start, end) <= limit
+
+    def reach(self, start: int, limit: int) -> int:
+        """About how far ``limit`` tokens from ``start`` lead, at least one character and never beyond a break."""
+        place = bisect_left(self._starts, start) + limit
+        end = self._starts[place] if place < len(self._starts) else len(self.text)
+        return min(max(end, start + 1), self._break_after(start))
+
+    def back(self, end: int, count: int) -> int:
+        """Where the token begins that stands ``count`` tokens before ``end``."""
+        return self._starts[max(bisect_left(self._starts, end) - count, 0)]
+
+    def trim(self, start: int, end: int) -> tuple[int, int]:
+        """The span without blank lines before and blanks after it; the first line keeps its indentation.
+
+        Returns ``(end, end)`` when nothing but whitespace stands in ``[start, end)``.
+        """
+        match = _NONSPACE.search(self.text, start, end)
+        if match is None:
+            return end, end
+        first = match.start()
+        end = self._rstrip(first, end)
+        line = max(self.text.rfind("\n", start, first) + 1, start)
+        indent = self.text[line:first]
+        even = len(indent) <= _INDENT and indent in (" " * len(indent), "\t" * len(indent))
+        at_line_start = line == 0 or self.text[line - 1] == "\n"
+        return (line if even and at_line_start and self._break_after(line) > first else first), end
+
+    def first_character(self, start: int) -> int:
+        """Where the first character from ``start`` on stands that is no whitespace; there must be one."""
+        match = _NONSPACE.search(self.text, start)
+        assert match
+        return match.start()
+
+    def _rstrip(self, start: int, end: int) -> int:
+        """The end of ``text[start:end]`` without trailing whitespace, found in slices because the span may be huge."""
+        while True:
+            tail = max(start, end - _WINDOW)
+            kept = len(self.text[tail:end].rstrip())
+            if kept:
+                return tail + kept
+            end = tail
+
+    def _windows(self) -> Iterator[tuple[int, int]]:
+        start, size = 0, len(self.text)
+        while size - start > _WINDOW:
+            end = self._window_end(start + _WINDOW // 2, start + _WINDOW)
+            yield start, end
+            start = end
+        if start < size:
+            yield start, size
+
+    def _window_end(self, low: int, high: int) -> int:
+        for place in range(high, low, -1):
+            if self._is_seam(place):
+                return place
+        self._breaks.append(high)
+        return high
+
+    def _append(self, start: int, end: int) -> None:
+        window = self.text[start:end]
+        encoded = tokens.encoding().encode_ordinary(window)
+        widths, inner = _token_widths()
+        begun = accumulate((widths[token] for token in encoded[:-1]), initial=start)
+        if window.isascii():
+            self._starts.extend(begun)
+        else:
+            self._starts.extend(place - inner[token] for place, token in zip(begun, encoded, strict=True))
+
+    def _break_after(self, place: int) -> int:
+        index = bisect_right(self._breaks, place)
+        return self._breaks[index] if index < len(self._breaks) else len(self.text)
+
+    def _is_break(self, place: int) -> bool:
+        index = bisect_left(self._breaks, place)
+        return index < len(self._breaks) and self._breaks[index] == place
+
+    def _begins_at_seam(self, place: int) -> bool:
+        """A trimmed span that begins a line begins at a seam: its first line is not blank, so no token crosses."""
+        return self._is_seam(place) or self.text[place - 1] == "\n"
+
+    def _is_seam(self, place: int) -> bool:
+        """Whether the encodings of the texts before and after ``place`` are the encoding of both together.
+
+        True at a line's first character; before a blank that follows a word; after a letter or digit before a line
+        end or closing punctuation. None of cl100k's alternatives matches across these.
+        """
+        if place in (0, len(self.text)) or self._is_break(place):
+            return True
+        before, after = self.text[place - 1], self.text[place]
+        if before == "\n":
+            return not after.isspace()
+        if after in _BLANKS:
+            return not before.isspace()
+        return before.isalnum() and (after in "\r\n" or after in _CLOSING)
+
+    def _seam_after(self, start: int, end: int) -> int | None:
+        return next((place for place in range(start + 1, min(end, start + _NEAR)) if self._is_seam(place)), None)
+
+    def _seam_before(self, end: int, start: int) -> int | None:
+        return next((place for place in range(end - 1, max(start, end - _NEAR), -1) if self._is_seam(place)), None)

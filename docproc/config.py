@@ -1,0 +1,316 @@
+"""Settings: frozen sections, read from docproc.toml, the environment and flags, with the origin of every value."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from docproc.errors import ConfigError
+
+FILE_NAME = "docproc.toml"
+DEFAULT_PROFILE = "local"
+
+# Every duration is in seconds, every size in bytes or tokens as its comment says.
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """What may come in."""
+
+    max_bytes: int = 512_000_000  # the parser's own limit for one file
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """Where bytes are kept: ``local`` (a folder of docproc's home) or ``supabase``."""
+
+    backend: str = "local"
+    bucket: str = "docproc"
+
+
+@dataclass(frozen=True, slots=True)
+class ParserSettings:
+    """The paid parser and how it is asked."""
+
+    service: str = "mock"  # mock: docproc's own server on loopback; real: the provider
+    tier: str = "cost_effective"
+    version: str = "2026-09-28"  # of the tier; pinned, because another version is another parse
+    timeout: float = 60.0
+    first_poll: float = 1.0
+    max_poll: float = 30.0
+    deadline: float = 2400.0
+    max_submits: int = 3
+    reconcile_grace: float = 60.0  # how long after a timed-out submit its job may still appear at the service
+
+
+@dataclass(frozen=True, slots=True)
+class ValidateSettings:
+    """When a parse is refused."""
+
+    max_failed_pages: float = 0.05  # share of the pages
+    min_characters: int = 1  # characters that are not white space, in the whole document
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkerSettings:
+    """How text is cut; the name's version names everything that changes the output."""
+
+    name: str = "markdown-simple@1"
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderSettings:
+    """The embedding model and how it is asked."""
+
+    service: str = "mock"
+    model: str = "text-embedding-3-small"
+    dimensions: int = 1536
+    max_inputs: int = 256  # inputs a request; the API's own limit is 2,048
+    max_tokens: int = 280_000  # tokens a request; the API's own limit is 300,000
+    timeout: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerSettings:
+    """Claims, retries and threads."""
+
+    lease: float = 120.0
+    heartbeat: float = 30.0
+    max_attempts: int = 5
+    backoff_base: float = 2.0
+    backoff_cap: float = 300.0
+    parse_threads: int = 8
+    cpu_threads: int = 2
+    embed_threads: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class MocksSettings:
+    """The mock services of the local profile."""
+
+    address: str = ""  # of mocks that run already; empty: docproc starts its own
+    processing_delay: float = 2.0
+    size_variation: float = 0.0
+    seed: int = 0
+    faults: tuple[str, ...] = ()
+
+
+class Secret(str):
+    """A string that never shows itself in a repr, and so in no log or traceback."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret('…')"
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What only the environment may hold, under the names that users already have."""
+
+    database_url: Secret | None = None
+    llama_cloud_api_key: Secret | None = None
+    llama_cloud_base_url: Secret | None = None
+    openai_api_key: Secret | None = None
+    openai_base_url: Secret | None = None
+    supabase_url: Secret | None = None
+    supabase_service_role_key: Secret | None = None
+
+
+ALIASES = {
+    "llama_cloud_api_key": "LLAMAPARSE_API_KEY",
+    "llama_cloud_base_url": "LLAMAPARSE_API_URL",
+    "openai_base_url": "OPENAI_API_URL",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that docproc can be told."""
+
+    profile: str = DEFAULT_PROFILE
+    home: Path = Path(".docproc")
+    user: str = "default"
+    ingest: IngestSettings = field(default_factory=IngestSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)
+    parser: ParserSettings = field(default_factory=ParserSettings)
+    validate: ValidateSettings = field(default_factory=ValidateSettings)
+    chunker: ChunkerSettings = field(default_factory=ChunkerSettings)
+    embedder: EmbedderSettings = field(default_factory=EmbedderSettings)
+    runner: RunnerSettings = field(default_factory=RunnerSettings)
+    mocks: MocksSettings = field(default_factory=MocksSettings)
+    secrets: Secrets = field(default_factory=Secrets)
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+
+SECTIONS = ("ingest", "storage", "parser", "validate", "chunker", "embedder", "runner", "mocks")
+_CHOICES = {
+    "storage.backend": ("local", "supabase"),
+    "parser.service": ("mock", "real"),
+    "embedder.service": ("mock", "real"),
+    "parser.tier": ("fast", "cost_effective", "agentic", "agentic_plus"),
+}
+_USER = re.compile(r"[A-Za-z0-9@_-][A-Za-z0-9@._-]{0,127}")
+
+
+def load(
+    *,
+    config: Path | None = None,
+    profile: str | None = None,
+    flags: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """Reads the settings: flag, then ``DOCPROC_*`` variable, then docproc.toml, then default; only set values override.
+
+    ``flags`` maps ``section.key`` (or ``user``) to a value, None where the flag was not given.
+    Raises ConfigError for a file, profile, key or value that is not right.
+    """
+    environ = os.environ if environ is None else environ
+    path = _find(config, environ)
+    tables = _read(path) if path else {}
+    profiles = tables.pop("profile", {})
+    name = profile or environ.get("DOCPROC_PROFILE") or DEFAULT_PROFILE
+    if name not in profiles and name != DEFAULT_PROFILE:
+        raise _unknown("profile", name, [*profiles, DEFAULT_PROFILE], where=str(path or "no docproc.toml found"))
+    values: dict[str, tuple[object, str]] = {}
+    values |= _flatten(tables, where=str(path))
+    for other, table in profiles.items():
+        flat = _flatten(table, where=f"{path} [profile.{other}]")
+        if other == name:
+            values |= flat
+    values |= _from_environment(environ)
+    values |= {key: (value, "flag") for key, value in (flags or {}).items() if value is not None}
+    settings = Settings(profile=name, home=_home(path, environ), secrets=_secrets(environ), origins=_origins(values))
+    return _apply(settings, values)
+
+
+def _find(config: Path | None, environ: Mapping[str, str]) -> Path | None:
+    named = config or (Path(environ["DOCPROC_CONFIG"]) if environ.get("DOCPROC_CONFIG") else None)
+    if named and not named.is_file():
+        raise ConfigError("config.invalid", f"no configuration file {named}", try_="check --config or DOCPROC_CONFIG")
+    here = Path(FILE_NAME)
+    return named or (here if here.is_file() else None)
+
+
+def _home(path: Path | None, environ: Mapping[str, str]) -> Path:
+    if environ.get("DOCPROC_HOME"):
+        return Path(environ["DOCPROC_HOME"]).absolute()
+    return (path.parent if path else Path()).absolute() / ".docproc"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError("config.invalid", f"{path} is not valid TOML", why=str(error)) from None
+    except OSError as error:
+        raise ConfigError("config.invalid", f"{path} cannot be read", why=error.strerror or str(error)) from None
+
+
+def _flatten(tables: Mapping[str, Any], *, where: str) -> dict[str, tuple[object, str]]:
+    """``{"parser": {"tier": "fast"}}`` as ``{"parser.tier": ("fast", where)}``; unknown names are errors."""
+    flat: dict[str, tuple[object, str]] = {}
+    for section, table in tables.items():
+        if section == "user":
+            flat["user"] = (table, where)
+            continue
+        if section not in SECTIONS or not isinstance(table, dict):
+            raise _unknown("section", section, [*SECTIONS, "user", "profile"], where=where)
+        known = [f.name for f in fields(_section_type(section))]
+        for key, value in table.items():
+            if key not in known:
+                raise _unknown("key", f"{section}.{key}", [f"{section}.{k}" for k in known], where=where)
+            flat[f"{section}.{key}"] = (value, where)
+    return flat
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[object, str]]:
+    names = {"DOCPROC_USER": "user"}
+    for section in SECTIONS:
+        for f in fields(_section_type(section)):
+            names[f"DOCPROC_{section}_{f.name}".upper()] = f"{section}.{f.name}"
+    return {key: (environ[name], name) for name, key in names.items() if environ.get(name)}
+
+
+def _secrets(environ: Mapping[str, str]) -> Secrets:
+    found: dict[str, Secret] = {}
+    for f in fields(Secrets):
+        for name in (f.name.upper(), *([ALIASES[f.name]] if f.name in ALIASES else [])):
+            value = environ.get(name) or _secret_file(environ.get(f"{name}_FILE"), name)
+            if value and f.name not in found:
+                found[f.name] = Secret(value.strip())
+    return Secrets(**found)
+
+
+def _secret_file(file: str | None, name: str) -> str | None:
+    if not file:
+        return None
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError("config.invalid", f"the file that {name}_FILE names cannot be read: {file}") from None
+
+
+def _origins(values: Mapping[str, tuple[object, str]]) -> dict[str, str]:
+    return {key: origin for key, (_, origin) in values.items()}
+
+
+def _apply(settings: Settings, values: Mapping[str, tuple[object, str]]) -> Settings:
+    changes: dict[str, Any] = {}
+    for section in SECTIONS:
+        hints = get_type_hints(_section_type(section))
+        given = {
+            key.partition(".")[2]: _convert(key, value, hints[key.partition(".")[2]], origin)
+            for key, (value, origin) in values.items()
+            if key.startswith(section + ".")
+        }
+        changes[section] = replace(getattr(settings, section), **given)
+    user, origin = values.get("user", (settings.user, "default"))
+    if not isinstance(user, str) or not _USER.fullmatch(user):
+        raise ConfigError(
+            "config.invalid",
+            f"user {str(user)!r} ({origin}) is not a name",
+            why="a user is 1 to 128 of A-Z a-z 0-9 @ . _ - and does not begin with a dot",
+        )
+    return replace(settings, user=user, **changes)
+
+
+def _convert(key: str, value: object, kind: type, origin: str) -> object:
+    converted: object = None
+    if kind in (int, float) and isinstance(value, int | float | str) and not isinstance(value, bool):
+        converted = _number(value, kind)
+    elif kind is str and isinstance(value, str):
+        converted = value
+    elif kind not in (int, float, str) and isinstance(value, str | list | tuple):
+        converted = tuple(value.split(";") if isinstance(value, str) else map(str, value))
+    if converted is None:
+        wanted = {int: "a whole number, 0 or more", float: "a number, 0 or more", str: "a string"}.get(kind, "a list")
+        raise ConfigError("config.invalid", f"{key} = {value!r} ({origin}) is not valid", why=f"it must be {wanted}")
+    if key in _CHOICES and converted not in _CHOICES[key]:
+        raise _unknown("value", str(converted), _CHOICES[key], where=f"{key} in {origin}")
+    return converted
+
+
+def _number(value: float | str, kind: type) -> object:
+    try:
+        number = kind(value)
+    except ValueError:
+        return None
+    return number if 0 <= number < float("inf") else None
+
+
+def _unknown(kind: str, name: str, known: Iterable[str], *, where: str) -> ConfigError:
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    guess = f"did you mean {near[0]}?" if near else "known: " + ", ".join(names)
+    return ConfigError("config.unknown_key", f"unknown {kind} {name}", why=f"in {where}", try_=guess)
+
+
+def _section_type(section: str) -> type:
+    return type(getattr(Settings(), section))

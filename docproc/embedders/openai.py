@@ -1,0 +1,120 @@
+"""OpenAI embeddings through the vendor's SDK; it never retries by itself, and answers come as base64 of float32."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from docproc.embedders import bad_response, checked
+from docproc.errors import (
+    ConfigError,
+    CredentialsError,
+    JobError,
+    Pause,
+    PermanentError,
+    ProgramError,
+    QuotaError,
+    ThrottledError,
+    TransientError,
+)
+from docproc.http import retry_after
+from docproc.model import Embedded
+
+if TYPE_CHECKING:
+    import openai
+
+    from docproc.config import EmbedderSettings
+
+
+class OpenAIEmbedder:
+    """OpenAI's ``/embeddings`` at ``base_url`` (None: the vendor's own address)."""
+
+    def __init__(self, settings: EmbedderSettings, *, base_url: str | None, api_key: str) -> None:
+        self._settings = settings
+        self._address = {"base_url": base_url, "api_key": api_key}
+        self._made: openai.OpenAI | None = None
+
+    @property
+    def _client(self) -> openai.OpenAI:
+        if self._made is None:
+            import openai
+
+            # Retries are ours: the SDK's repeat insufficient_quota too and cap Retry-After.
+            self._made = openai.OpenAI(**self._address, timeout=self._settings.timeout, max_retries=0)  # type: ignore[arg-type]
+        return self._made
+
+    def embed(self, texts: Sequence[str], *, model: str, dimensions: int) -> Embedded:
+        """One vector for each of ``texts``, in their order, checked for count, order, shape, finiteness and length."""
+        with _in_our_words():
+            raw = self._client.embeddings.with_raw_response.create(
+                model=model,
+                input=list(texts),
+                dimensions=dimensions,
+                encoding_format="base64",
+            )
+            answer = raw.parse()
+            request_id = raw.headers.get("x-request-id")
+        vectors = _vectors(answer, len(texts), dimensions)
+        usage = getattr(answer, "usage", None)
+        tokens = getattr(usage, "total_tokens", None)
+        embedded = Embedded(vectors, tokens if isinstance(tokens, int) else None, request_id)
+        return checked(embedded, inputs=len(texts), dimensions=dimensions)
+
+    def check(self, model: str) -> None:
+        """Asks for the model by a call that costs nothing."""
+        with _in_our_words():
+            self._client.models.retrieve(model)
+
+
+def _vectors(answer: Any, inputs: int, dimensions: int) -> Any:
+    """The vectors in the order of the inputs, as an array of shape (inputs, dimensions)."""
+    import numpy as np
+
+    data = getattr(answer, "data", None) or []
+    if sorted(entry.index for entry in data if isinstance(entry.index, int)) != list(range(inputs)):
+        raise bad_response(f"{len(data)} vectors for {inputs} inputs, or an index twice")
+    vectors = np.empty((inputs, dimensions), dtype=np.float32)
+    for entry in data:
+        try:
+            vector = np.frombuffer(base64.b64decode(entry.embedding, validate=True), dtype="<f4")
+        except (TypeError, ValueError, binascii.Error):
+            raise bad_response("a vector is not base64 of float32") from None
+        if vector.shape != (dimensions,):
+            raise bad_response(f"a vector of {vector.size} dimensions, expected {dimensions}")
+        vectors[entry.index] = vector
+    return vectors
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """Turns the SDK's exceptions into docproc's, by class, status and code, never by text."""
+    import openai
+
+    try:
+        yield
+    except openai.APIStatusError as error:
+        raise _from_status(error) from None
+    except openai.APIConnectionError as error:
+        cause = type(error.__cause__ or error).__name__
+        raise TransientError("embed.unavailable", "the embedder does not answer", why=cause) from None
+    except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
+        raise bad_response(type(error).__name__) from None
+
+
+def _from_status(error: openai.APIStatusError) -> JobError | ProgramError:
+    status, why = error.status_code, f"HTTP {error.status_code} {error.code or ''}".strip()
+    if status in (401, 403):
+        return CredentialsError("credentials.embedder", "the embedder refused the key", why=why)
+    if status == 402 or error.code == "insufficient_quota":
+        return QuotaError("quota.embedder", "the embedder's quota is used up", why=why)
+    if status == 404:
+        return ConfigError("config.invalid", "the embedder does not know the model", why=why, try_="[embedder] model")
+    if status == 429:
+        pause = Pause(retry_after(error.response.headers))
+        return ThrottledError("embed.throttled", "the embedder limits the rate", why=why, pause=pause)
+    if status in (408, 409) or status >= 500:
+        return TransientError("embed.unavailable", f"the embedder answered {status}", why=why)
+    return PermanentError("embed.rejected", "the embedder refused the request", why=why)

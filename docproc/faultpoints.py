@@ -1,0 +1,37 @@
+"""Named points at which a test can have the process die; they cost one comparison when off.
+
+``DOCPROC_FAULT_POINT=name`` kills the process with SIGKILL when it first reaches that point, ``name:3`` the third time.
+"""
+
+import os
+import signal
+import threading
+
+POINTS = (
+    "parse.before_submit",
+    "parse.after_submit",
+    "parse.after_submitted",
+    "parse.before_store",
+    "embed.before_request",
+    "embed.after_response",
+    "embed.mid_copy",
+    "settle.before_commit",
+)
+
+_wanted, _, _count = os.environ.get("DOCPROC_FAULT_POINT", "").partition(":")
+_left = int(_count or 1)
+_lock = threading.Lock()
+
+if _wanted and _wanted not in POINTS:
+    raise SystemExit(f"DOCPROC_FAULT_POINT={_wanted} is none of {', '.join(POINTS)}")
+
+
+def reach(point: str) -> None:
+    """Dies here when the environment asked for it."""
+    global _left  # noqa: PLW0603 - the countdown belongs to the process, as its death does
+    if point != _wanted:
+        return
+    with _lock:
+        _left -= 1
+        if _left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,60 @@
+"""Parsers: the local one for text formats, which costs nothing, and the paid service, one file a vendor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from docproc.model import ParseResult
+
+if TYPE_CHECKING:
+    from docproc.config import Settings
+
+TEXT_EXTENSIONS = frozenset({".md", ".markdown", ".txt", ".html", ".htm"})
+PAID_EXTENSIONS = frozenset({".pdf", ".docx", ".pptx", ".xlsx"})
+EXTENSIONS = TEXT_EXTENSIONS | PAID_EXTENSIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a submitted parse stands: ``waiting``, ``ready``, ``failed`` or ``gone``; ``why`` is the service's word."""
+
+    state: str
+    why: str = ""
+
+
+class Parser(Protocol):
+    """A service that parses documents: submitted, then polled, never waited for.
+
+    Every method raises TransientError, ThrottledError, PermanentError, CredentialsError or QuotaError. After a
+    TransientError from ``submit`` the service may have taken the job all the same.
+    """
+
+    settings_id: str
+    """Names the parser and every setting that changes its output; a parse is bought once for each."""
+
+    def submit(self, data: bytes, name: str, client_ref: str, *, fresh: bool) -> str:
+        """Hands a document in and returns the service's id of the job; ``fresh`` keeps cached failures out."""
+
+    def poll(self, external_id: str) -> Progress:
+        """Where the job stands, in one call."""
+
+    def fetch(self, external_id: str) -> ParseResult:
+        """The pages of a job that is ready."""
+
+    def cancel(self, external_id: str) -> None:
+        """Gives a job up, so that it is not paid for where the service allows."""
+
+    def find(self, client_ref: str, since: datetime) -> str | None:
+        """The id of the job submitted with ``client_ref``, looked for in the service's list; None when it has none."""
+
+    def check(self) -> tuple[str, ...]:
+        """The versions that the service offers, by a call that costs nothing."""
+
+
+def open_parser(settings: Settings, *, base_url: str | None, api_key: str) -> Parser:
+    """The paid parser that the settings name, speaking to ``base_url`` (None: the vendor's own address)."""
+    from docproc.parsers.llama_cloud import LlamaCloudParser
+
+    return LlamaCloudParser(settings.parser, base_url=base_url, api_key=api_key)

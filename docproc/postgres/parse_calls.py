@@ -1,0 +1,58 @@
+"""Intents to parse: written before the service is called, so that a crash can be reconciled instead of paid twice."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+
+from docproc.model import Job
+from docproc.postgres.database import Database, query
+from docproc.store import ParseCall
+
+
+class ParseCalls:
+    """The intents over ``parse_calls``, with their rows in the ledger."""
+
+    def __init__(self, database: Database, run_id: UUID) -> None:
+        self._db = database
+        self._run_id = run_id
+
+    def parse_call(self, job: Job, parser: str) -> ParseCall:
+        """The call for this document and parser settings, written now unless it exists."""
+        values = {"document_id": job.document_id, "parser": parser, "client_ref": f"docproc-{uuid4()}"}
+        rows = self._db.rows("parse_call", values)
+        if not rows:  # another process wrote it between the insert and the look; now it is visible
+            rows = self._db.rows("parse_call", values)
+        return ParseCall(**rows[0])
+
+    def begin_submit(self, call: ParseCall, job: Job) -> bool:
+        """Marks that a request is about to be sent, and counts it; False when another process is at it."""
+        values = {
+            "parse_call_id": call.parse_call_id,
+            "submits": call.submits,
+            "state": call.state,
+            "run_id": self._run_id,
+            "job_id": job.job_id,
+        }
+        with self._db.transaction() as conn:
+            ours = conn.execute(query("begin_submit"), values).rowcount == 1
+            if ours:
+                conn.execute(query("open_parse_call"), values)
+        return ours
+
+    def submitted(self, call: ParseCall, external_id: str) -> None:
+        """Stores the service's id of the job and notes in the ledger that it was accepted."""
+        self._db.run("submitted", {"parse_call_id": call.parse_call_id, "external_id": external_id})
+
+    def submit_refused(self, call: ParseCall) -> None:
+        """The service said no: nothing was accepted, so the submit is not counted."""
+        self._db.run("submit_refused", {"parse_call_id": call.parse_call_id})
+
+    def parse_lost(self, call: ParseCall) -> None:
+        """The service's job is of no more use (failed, expired, cancelled): a further submit makes a new one."""
+        self._db.run("parse_lost", {"parse_call_id": call.parse_call_id})
+
+    def canonical_parse(self, job: Job, parsed_sha: str) -> str | None:
+        """The stored parse of the user's earliest other document with the same parse, if there is one."""
+        values = {"user": job.user_id, "parsed_sha": parsed_sha, "document_id": job.document_id}
+        rows = self._db.rows("canonical_parse", values)
+        return str(rows[0]["parsed_path"]) if rows else None

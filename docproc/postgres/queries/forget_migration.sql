@@ -1,0 +1,1 @@
+DELETE FROM docproc.schema_migrations WHERE version = %(version)s

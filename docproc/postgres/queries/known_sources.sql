@@ -1,0 +1,6 @@
+SELECT wanted.n
+  FROM unnest(%(uris)s::text[], %(document_ids)s::uuid[]) WITH ORDINALITY AS wanted (uri, document_id, n)
+  JOIN docproc.sources s ON s.user_id = %(user)s AND s.uri = wanted.uri AND s.document_id = wanted.document_id
+   AND s.withdrawn_at IS NULL
+  JOIN docproc.upload_jobs j ON j.document_id = wanted.document_id AND j.chunks_version = %(chunks_version)s
+   AND j.embed_model = %(embed_model)s AND j.embed_version = %(embed_version)s

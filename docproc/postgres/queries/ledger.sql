@@ -1,0 +1,1 @@
+SELECT version, checksum FROM docproc.schema_migrations ORDER BY version

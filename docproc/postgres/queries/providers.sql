@@ -1,0 +1,1 @@
+SELECT parser_kind, embedder_kind FROM docproc.installation

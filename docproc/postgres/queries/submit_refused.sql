@@ -1,0 +1,7 @@
+WITH it AS (
+  UPDATE docproc.parse_calls
+     SET state = 'intent', submits = greatest(submits - 1, 0), submitting_at = NULL, updated_at = clock_timestamp()
+   WHERE parse_call_id = %(parse_call_id)s AND state = 'submitting'
+  RETURNING call_id
+)
+UPDATE docproc.api_calls a SET outcome = 'refused', finished_at = clock_timestamp() FROM it WHERE a.call_id = it.call_id

@@ -1,0 +1,32 @@
+"""The store as the composition root holds it: queue, catalogue, parse calls and vectors over one database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from docproc.postgres.catalogue import Catalogue
+from docproc.postgres.parse_calls import ParseCalls
+from docproc.postgres.queue import Queue
+from docproc.postgres.reads import Reads
+from docproc.postgres.runs import Runs
+from docproc.postgres.sweeping import Sweeping
+from docproc.postgres.vectors import Vectors
+
+if TYPE_CHECKING:
+    from docproc.config import RunnerSettings
+    from docproc.postgres.database import Database
+
+
+class PostgresStore:
+    """Everything that one docproc process, ``owner``, does in the database during one run."""
+
+    def __init__(self, database: Database, *, owner: str, run_id: UUID, settings: RunnerSettings) -> None:
+        self.database = database
+        self.queue = Queue(database, owner, settings)
+        self.catalogue = Catalogue(database, owner)
+        self.parse_calls = ParseCalls(database, run_id)
+        self.vectors = Vectors(database, run_id)
+        self.runs = Runs(database, owner, run_id)
+        self.reads = Reads(database)
+        self.sweeping = Sweeping(database)

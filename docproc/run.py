@@ -1,0 +1,96 @@
+"""One run: what was named comes in, then the stages drain the queue, in good order to the end whatever stops it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from docproc.runner import Runner
+from docproc.stages.ingest import find, ingest
+from docproc.states import TRANSITIONS, Command, State, claimed_by
+from docproc.views.run import Report, RunProgress
+
+if TYPE_CHECKING:
+    from docproc.app import App
+
+
+class Stop:
+    """Whether a signal asked this run to end, and which."""
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+        self.told: Callable[[], None] = lambda: None
+
+    def receive(self, number: int, _: FrameType | None) -> None:
+        """Asks for an orderly stop; the second signal leaves at once, and the leases run out by themselves."""
+        if self.signal is not None:
+            os._exit(128 + number)
+        self.signal = signal.Signals(number)
+        self.told()
+
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Turns SIGINT and SIGTERM into an orderly stop for as long as the context lasts."""
+    stop = Stop()
+    before = {number: signal.signal(number, stop.receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run(app: App, name: str, paths: Sequence[str], commands: Sequence[Command], *, stay: bool, quiet: bool) -> Report:
+    """Ingests ``paths``, then drains the stages of ``commands``; with ``stay`` until none of their jobs is left open.
+
+    Raises the ProgramError that stopped it.
+    """
+    report = Report(goal=_goal(commands))
+    with stoppable() as stop:
+        app.refuse_mixing()
+        _bring_in(app, name, paths, report, stop)
+        if commands and stop.signal is None:
+            _drain(app, name, commands, report, stop, stay=stay, quiet=quiet)
+        report.signal = stop.signal
+    return report
+
+
+def _bring_in(app: App, name: str, paths: Sequence[str], report: Report, stop: Stop) -> None:
+    found = find(paths, stdin=sys.stdin if "-" in paths else ())
+    catalogue, settings = app.store.catalogue, app.settings.ingest
+    for entry in ingest(found, target=app.target, catalogue=catalogue, storage=app.storage, settings=settings):
+        report.add(entry)
+        if report.news:
+            app.store.runs.begin(name, app.settings.profile)
+        if stop.signal is not None:
+            return
+
+
+def _drain(
+    app: App, name: str, commands: Sequence[Command], report: Report, stop: Stop, *, stay: bool, quiet: bool
+) -> None:
+    assert report.goal is not None
+    stages = app.stages(commands)
+    total = app.store.queue.backlog([state for command in commands for state in claimed_by(command)]).open
+    with RunProgress(total, report.goal, quiet=quiet) as progress:
+        runner = Runner(
+            app.store.queue,
+            stages,
+            app.settings.runner,
+            on_work=lambda: app.store.runs.begin(name, app.settings.profile),
+            on_tick=progress.tick,
+        )
+        stop.told = runner.stop
+        report.tally = runner.tally
+        runner.drain(stay=stay)
+
+
+def _goal(commands: Sequence[Command]) -> State | None:
+    """The state in which the last of ``commands`` leaves a document; None for ingest alone."""
+    return next((row.target for row in reversed(TRANSITIONS) if row.command in commands), None)

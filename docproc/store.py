@@ -1,0 +1,141 @@
+"""What the stages and the runner ask of the store; ``postgres/`` is its one implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+from uuid import UUID
+
+from docproc.model import Embedded, Hit, Job, Outcome, PendingChunk, Source
+from docproc.states import State
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the jobs of an ingest are to become: whose they are, and with which chunker and model they end."""
+
+    user: str
+    chunks_version: str
+    embed_model: str
+    embed_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What ingest did with one source: ``new``, ``changed``, ``unchanged`` or ``duplicate`` (bytes known already)."""
+
+    source: Source
+    document_id: UUID
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Jobs that are not final: ``open`` in all, ``due`` now, and the seconds until the next one is due, if any."""
+
+    open: int
+    due: int
+    next_due: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ParseCall:
+    """The intent to have a document parsed by one parser with its settings; ``client_ref`` names it at the service."""
+
+    parse_call_id: UUID
+    client_ref: str
+    state: str
+    external_id: str | None
+    submits: int
+    seconds_since_submitting: float | None
+    seconds_since_submitted: float | None
+    seconds_since_created: float
+
+
+class Queue(Protocol):
+    """Claims and settles. Every method after ``claim`` is refused when the job's lease was lost."""
+
+    def claim(self, states: Sequence[State], limit: int) -> list[Job]:
+        """Claims up to ``limit`` due jobs that stand in ``states``: counts an attempt and raises the fence of each."""
+
+    def settle(self, job: Job, outcome: Outcome) -> Job | None:
+        """Turns an outcome into the row change, its product and its history, in one transaction.
+
+        Returns the job as it stands afterwards; None when its lease was lost and nothing was written.
+        """
+
+    def renew(self, jobs: Iterable[Job]) -> set[UUID]:
+        """Extends the leases of ``jobs``; a job whose id does not come back is lost."""
+
+    def release(self, jobs: Iterable[Job]) -> int:
+        """Gives claims back untouched, their attempt too; returns how many were still held."""
+
+    def rescue(self) -> int:
+        """Frees jobs whose lease ran out or whose process on this host is dead; returns how many."""
+
+    def backlog(self, states: Sequence[State]) -> Backlog:
+        """How much is left to do in ``states``, by the database's clock."""
+
+
+class Catalogue(Protocol):
+    """Sources and documents as ingest sees them."""
+
+    def known(self, target: Target, sources: Sequence[Source]) -> list[Ingested]:
+        """Those of ``sources`` that need nothing: same path, same bytes, and a job with this target."""
+
+    def add(self, target: Target, source: Source, raw_path: str) -> Ingested:
+        """Records a source whose bytes are stored, with its job; the same bytes never make a second job."""
+
+    def record_providers(self, *, parser: str, embedder: str) -> None:
+        """Records whether this database is used with ``mock`` or ``real`` services, or refuses the other kind."""
+
+
+class ParseCalls(Protocol):
+    """Intents to parse, each written before the service is called."""
+
+    def parse_call(self, job: Job, parser: str) -> ParseCall:
+        """The call for this document and parser settings, written now unless it exists."""
+
+    def begin_submit(self, call: ParseCall, job: Job) -> bool:
+        """Marks that a request is about to be sent, and counts it; False when another process is at it."""
+
+    def submitted(self, call: ParseCall, external_id: str) -> None:
+        """Stores the service's id of the job."""
+
+    def submit_refused(self, call: ParseCall) -> None:
+        """The service said no: nothing was accepted, so the submit is not counted."""
+
+    def parse_lost(self, call: ParseCall) -> None:
+        """The service's job is of no more use (failed, expired, cancelled): a further submit makes a new one."""
+
+    def canonical_parse(self, job: Job, parsed_sha: str) -> str | None:
+        """The stored parse of the user's earliest other document with the same parse, if there is one."""
+
+
+class Vectors(Protocol):
+    """Chunks that need vectors, and the vectors."""
+
+    def link_owned(self, jobs: Sequence[Job]) -> int:
+        """Gives chunks of ``jobs`` the vectors that the user owns already for the same text, model and version."""
+
+    def pending_chunks(self, jobs: Sequence[Job]) -> list[PendingChunk]:
+        """The chunks of ``jobs`` that have no vector, in order of job and chunk."""
+
+    def begin_call(self, operation: str, jobs: Sequence[Job], *, tokens: int, inputs: int) -> int:
+        """Opens the ledger row of one request to the embedder; returns its id."""
+
+    def save_vectors(self, call_id: int, jobs: Sequence[Job], chunks: Sequence[PendingChunk], answer: Embedded) -> None:
+        """Writes the vectors of one response and closes its ledger row, in one transaction."""
+
+    def end_call(self, call_id: int, outcome: str, answer: Embedded | None = None) -> None:
+        """Closes a ledger row whose request brought nothing to store."""
+
+    def search(
+        self, vector: NDArray[np.float32], *, user: str, model: str, version: str, limit: int, source: str | None = None
+    ) -> list[Hit]:
+        """The nearest chunks of live, complete documents by cosine, best first; ``source`` is a LIKE pattern."""

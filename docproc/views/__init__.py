@@ -1,0 +1,1 @@
+"""Everything that is formatted for people or programs; no decision is taken here."""

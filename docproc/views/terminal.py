@@ -1,0 +1,56 @@
+"""The two streams: data on standard output, progress and messages on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+SCHEMA = 1
+"""The version of every JSON document docproc prints."""
+
+
+@cache
+def messages() -> Console:
+    """Standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+
+@cache
+def data() -> Console:
+    """Standard output, for what people look at."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def for_people() -> bool:
+    """Whether standard output is looked at by a person."""
+    return sys.stdout.isatty()
+
+
+def show(renderable: RenderableType) -> None:
+    """Shows a person ``renderable``."""
+    data().print(renderable)
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps({"schema": SCHEMA, **document}, default=str, ensure_ascii=False) + "\n")
+
+
+def print_rows(rows: Iterable[Sequence[object]]) -> None:
+    """Tab-separated full values, one record a line; tabs and line ends inside a value are escaped."""
+    for row in rows:
+        sys.stdout.write("\t".join("" if v is None else _one_line(str(v)) for v in row) + "\n")
+
+
+def _one_line(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
