@@ -38,8 +38,8 @@ def tokenizer(_: App) -> Finding:
     seen = tokens.count("docproc counts <|endoftext|> offline")
     return (
         ok("cl100k_base, offline")
-        if seen == 13
-        else Finding("error", f"counted {seen} for 13", "install docproc again")
+        if seen == 10
+        else Finding("error", f"counted {seen} for 10", "install docproc again")
     )
 
 

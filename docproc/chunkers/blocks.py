@@ -163,39 +163,34 @@ class _Reader:
         import pyromark
 
         options = pyromark.Options.ENABLE_TABLES | pyromark.Options.ENABLE_FOOTNOTES
-        for event, span in pyromark.events_with_range(self._source, options=options):
+        for event, span in pyromark.events_with_range(self._source, options=options, merge_text=True):
             node = self._read(event, span)
-            if node and not self._open:
+            if node is None:
+                continue
+            if not self._open:
                 yield node
-            elif node and len(self._open) < _DEEPEST:
+            elif len(self._open) < _DEEPEST:
                 self._open[-1].children.append(node)
 
     def _read(self, event: Any, span: Range) -> _Node | None:
-        """The node that ``event`` completes, if it does."""
-        if isinstance(event, str):
+        """The node that ``event`` completes, if it does; most events are inside of lines and pass by."""
+        if event.__class__ is str:
             if event == "Rule":
                 return _Node(Kind.RULE, self._at(span["start"]), self._at(span["end"]))
             self._add_to_title(" ")
-            return None
-        for key, value in event.items():
-            if key in ("Text", "Code"):
-                self._add_to_title(value)
-            elif key in ("Start", "End"):
-                return self._turn(key == "Start", value, span)
+        elif (tag := event.get("Start")) is not None:
+            name = tag if tag.__class__ is str else next(iter(tag))
+            if name in _KINDS:
+                level = int(tag[name]["level"][1]) if name == "Heading" else 0
+                self._open.append(_Node(_KINDS[name], self._at(span["start"]), 0, level))
+        elif (tag := event.get("End")) is not None:
+            if (tag if tag.__class__ is str else next(iter(tag))) in _KINDS:
+                node = self._open.pop()
+                node.end = self._at(span["end"])
+                return node
+        else:
+            self._add_to_title(event.get("Text") or event.get("Code") or "")
         return None
-
-    def _turn(self, start: bool, tag: Any, span: Range) -> _Node | None:
-        name = tag if isinstance(tag, str) else next(iter(tag))
-        kind = _KINDS.get(name)
-        if kind is None:
-            return None
-        if start:
-            level = int(tag[name]["level"][1]) if kind is Kind.HEADING else 0
-            self._open.append(_Node(kind, self._at(span["start"]), 0, level))
-            return None
-        node = self._open.pop()
-        node.end = self._at(span["end"])
-        return node
 
     def _add_to_title(self, words: str) -> None:
         if self._open and self._open[-1].kind is Kind.HEADING:

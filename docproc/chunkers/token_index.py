@@ -8,6 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from functools import cache
 from itertools import accumulate
+from operator import sub
 
 from docproc import tokens
 
@@ -133,11 +134,8 @@ class TokenIndex:
         window = self.text[start:end]
         encoded = tokens.encoding().encode_ordinary(window)
         widths, inner = _token_widths()
-        begun = accumulate((widths[token] for token in encoded[:-1]), initial=start)
-        if window.isascii():
-            self._starts.extend(begun)
-        else:
-            self._starts.extend(place - inner[token] for place, token in zip(begun, encoded, strict=True))
+        begun = accumulate(map(widths.__getitem__, encoded[:-1]), initial=start)
+        self._starts.extend(begun if window.isascii() else map(sub, begun, map(inner.__getitem__, encoded)))
 
     def _break_after(self, place: int) -> int:
         index = bisect_right(self._breaks, place)

@@ -76,9 +76,12 @@ class Process:
     def stop(self, *steps: tuple[signal.Signals, float]) -> None:
         """Sends each step's signal and waits its seconds for the end. Raises TimeoutError after the last one."""
         for number, seconds in steps:
-            self.send(number)
-            if wait_until(lambda: not self.is_alive(), seconds):
-                return
+            deadline = time.monotonic() + seconds
+            while time.monotonic() < deadline:
+                # Again and again: one that has just been forked ignores signals until it has its own handlers.
+                self.send(number)
+                if wait_until(lambda: not self.is_alive(), 0.25):
+                    return
         raise TimeoutError(f"process {self.pid} does not end")
 
 

@@ -1,5 +1,5 @@
 -- The one place where a status changes. No row comes back when the lease was lost: the caller rolls back.
--- %(path)s is the chain of states from the present one to the new one; a retry in place has just the present one.
+-- sources and targets are the steps of the table that the job takes; a retry in place is a step to the same state.
 WITH held AS MATERIALIZED (
   SELECT job_id, state_since
     FROM docproc.upload_jobs

@@ -49,9 +49,9 @@ def test_an_ordinary_user_has_a_cluster_and_root_can_use_it_too(empty_home: Home
     assert empty_home.data.stat().st_uid == accounts.NOBODY
 
 
-def test_an_ordinary_user_in_a_folder_of_root_gets_a_clear_error(own_home: Home) -> None:
-    own_home.path.chmod(0o755)
-    assert own_home.client(nobody=True, wait=False).answer().startswith("error database.local_start")
+def test_an_ordinary_user_in_a_folder_of_root_gets_a_clear_error(home: Home) -> None:
+    home.path.chmod(0o755)
+    assert home.client(nobody=True, wait=False).answer().startswith("error database.local_start")
 
 
 def test_root_works_in_a_folder_that_is_closed_to_all_but_another_user(empty_home: Home) -> None:
@@ -76,9 +76,11 @@ def test_data_made_in_a_user_namespace_live_on_without_one(own_home: Home, monke
     assert works(own_home.path)
 
 
-def test_root_with_no_way_at_all_is_told_what_to_do(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_with_no_way_at_all_is_told_what_to_do(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for program in ("unshare", "setpriv"):
-        forbid(program, own_home.path / "bin", monkeypatch)
+        forbid(program, tmp_path, monkeypatch)
     with pytest.raises(DatabaseError, match=r"unshare: Operation not permitted.*setpriv: Operation") as caught:
-        cluster.start(own_home.path, fsync=False)
+        cluster.start(home.path, fsync=False)
     assert "DATABASE_URL" in caught.value.remedy

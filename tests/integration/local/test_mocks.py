@@ -154,5 +154,5 @@ def test_the_real_mocks_start_and_stop(empty_home: Home, monkeypatch: pytest.Mon
 
 def test_a_wrong_fault_is_told_in_the_words_of_the_mocks(empty_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mocks, "_module", REAL_MODULE)
-    with pytest.raises(ConfigError, match="no.such_fault"):
+    with pytest.raises(ConfigError, match=r"no\.such_fault"):
         mocks.start(empty_home.path, options=MockOptions(faults=("no.such_fault",)))

@@ -1,0 +1,391 @@
+"""Every fault of the catalogue fires, shows what it says it shows, and is logged; and the draw can be repeated."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import llama_cloud
+import numpy as np
+import openai
+import pytest
+
+from mocks.faults import FAULTS, Faults, Subject, parse_rule
+
+SMALL = "text-embedding-3-small"
+ALL = ["markdown", "text", "metadata", "usage"]
+Check = Callable[[Any], None]
+
+
+def upload(server: Any) -> Any:
+    data = f"# Title {uuid4()}".encode()
+    return server.llamaparse().files.create(file=("page.md", data), purpose="parse")
+
+
+def submit(server: Any) -> Any:
+    file = upload(server)
+    return server.llamaparse().parsing.create(file_id=file.id, tier="fast", version="latest")
+
+
+def fetch(server: Any, job_id: str) -> Any:
+    return server.llamaparse().parsing.get(job_id, expand=ALL)
+
+
+def newest(server: Any) -> Any:
+    return next(iter(server.llamaparse().parsing.list()))
+
+
+def refused_submit(status: int, **headers: str | None) -> Check:
+    def check(server: Any) -> None:
+        before = server.billing()["jobs_created"]
+        with pytest.raises(llama_cloud.APIStatusError) as refused:
+            submit(server)
+        assert refused.value.status_code == status
+        for name, value in headers.items():
+            assert refused.value.response.headers.get(name.replace("_", "-")) == value
+        assert server.billing()["jobs_created"] == before
+
+    return check
+
+
+def refused_get(status: int, *, only_fetch: bool = False) -> Check:
+    def check(server: Any) -> None:
+        job = submit(server)
+        with pytest.raises(llama_cloud.APIStatusError) as refused:
+            fetch(server, job.id)
+        assert refused.value.status_code == status
+        if only_fetch:
+            assert server.llamaparse().parsing.get(job.id).job.status == "COMPLETED"
+
+    return check
+
+
+def refused_key(server: Any) -> None:
+    with pytest.raises(llama_cloud.AuthenticationError):
+        server.llamaparse().parsing.list()
+
+
+def refused_upload(server: Any) -> None:
+    with pytest.raises(llama_cloud.APIStatusError) as refused:
+        upload(server)
+    assert refused.value.status_code == 413
+
+
+def spoilt_submit(look: Callable[[Any], None]) -> Check:
+    """The submit goes wrong in the way that ``look`` sees, and yet there is a job and it is billed."""
+
+    def check(server: Any) -> None:
+        before = server.billing()
+        look(server)
+        assert newest(server).status == "COMPLETED"
+        after = server.billing()
+        assert after["jobs_created"] == before["jobs_created"] + 1
+        assert after["pages_billed"] == before["pages_billed"] + 1
+
+    return check
+
+
+def fails_with(error: type[Exception]) -> Callable[[Any], None]:
+    def look(server: Any) -> None:
+        with pytest.raises(error):
+            submit(server)
+
+    return look
+
+
+def no_id(server: Any) -> None:
+    assert submit(server).id is None
+
+
+def html_instead(server: Any) -> None:
+    with pytest.raises((llama_cloud.LlamaCloudError, AttributeError, ValueError)):
+        raise AttributeError if isinstance(submit(server), str) else AssertionError
+
+
+def slow_submit(server: Any) -> None:
+    started = time.monotonic()
+    submit(server)
+    assert time.monotonic() - started >= 0.2
+
+
+def ends(look: Callable[[Any], None]) -> Check:
+    return lambda server: look(fetch(server, submit(server).id))
+
+
+def failed(result: Any) -> None:
+    assert (result.job.status, result.job.error_message, result.markdown) == ("FAILED", "Parsing failed", None)
+
+
+def failed_page(result: Any) -> None:
+    assert (result.job.status, result.job.usage.credits) == ("COMPLETED", 0)
+    assert [(page.page_number, page.success) for page in result.markdown.pages] == [(1, False)]
+
+
+def pages(count: int) -> Callable[[Any], None]:
+    def look(result: Any) -> None:
+        assert (result.job.status, len(result.markdown.pages)) == ("COMPLETED", count)
+
+    return look
+
+
+def no_markdown(result: Any) -> None:
+    assert result.markdown is None
+    assert result.text.pages[0].text.startswith("Title")
+
+
+def bad_text(result: Any) -> None:
+    assert result.markdown.pages[0].markdown == "NO_CONTENT_HERE"
+
+
+def no_usage(result: Any) -> None:
+    assert (result.job.status, result.job.usage) == ("COMPLETED", None)
+
+
+def state(word: str) -> Callable[[Any], None]:
+    def look(result: Any) -> None:
+        assert (result.job.status, result.markdown) == (word, None)
+
+    return look
+
+
+def found_later(server: Any) -> None:
+    job = submit(server)
+    with pytest.raises(llama_cloud.NotFoundError):
+        fetch(server, job.id)
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            assert fetch(server, job.id).job.status == "COMPLETED"
+            return
+        except llama_cloud.NotFoundError:
+            time.sleep(0.02)
+    raise AssertionError("the job never appeared")
+
+
+def embed(server: Any, **options: Any) -> Any:
+    return server.openai().embeddings.create(model=SMALL, input=["one", "two", "three"], dimensions=8, **options)
+
+
+def refused_embed(status: int, code: str | None, **headers: str | None) -> Check:
+    def check(server: Any) -> None:
+        before = server.billing()["embedding_tokens"]
+        with pytest.raises(openai.APIStatusError) as refused:
+            embed(server)
+        assert (refused.value.status_code, refused.value.code) == (status, code)
+        for name, value in headers.items():
+            assert refused.value.response.headers.get(name.replace("_", "-")) == value
+        assert server.billing()["embedding_tokens"] == before
+
+    return check
+
+
+def spoilt_embed(look: Callable[[Any], None]) -> Check:
+    def check(server: Any) -> None:
+        before = server.billing()["embedding_tokens"]
+        look(server)
+        assert server.billing()["embedding_tokens"] == before + 3
+
+    return check
+
+
+def embed_fails(*errors: type[Exception]) -> Check:
+    def look(server: Any) -> None:
+        with pytest.raises(errors):
+            embed(server)
+
+    return spoilt_embed(look)
+
+
+def vectors(look: Callable[[list[Any]], None]) -> Check:
+    """``look`` sees the rows as floats and again as base64 decoded."""
+
+    def as_floats(server: Any) -> None:
+        look([(row.index, row.embedding) for row in embed(server, encoding_format="float").data])
+
+    def as_base64(server: Any) -> None:
+        rows = embed(server, encoding_format="base64").data
+        look([(row.index, row.embedding and np.frombuffer(base64.b64decode(row.embedding), "<f4")) for row in rows])
+
+    def check(server: Any) -> None:
+        spoilt_embed(as_floats)(server)
+        spoilt_embed(as_base64)(server)
+
+    return check
+
+
+def raw(look: Callable[[httpx.Response], bool]) -> Check:
+    def ask(server: Any) -> None:
+        body = {"model": SMALL, "input": ["one", "two", "three"], "dimensions": 8}
+        answer = httpx.post(f"{server.url}/v1/embeddings", json=body, headers={"Authorization": "Bearer k"})
+        assert answer.status_code == 200
+        assert look(answer)
+
+    return spoilt_embed(ask)
+
+
+def slow_embed(server: Any) -> None:
+    started = time.monotonic()
+    embed(server)
+    assert time.monotonic() - started >= 0.2
+
+
+def seen(count: int = 3, order: tuple[int, ...] = (0, 1, 2), first: Callable[[Any], bool] = lambda _: True) -> Check:
+    def look(rows: list[Any]) -> None:
+        assert len(rows) == count
+        assert tuple(index for index, _ in rows) == order
+        assert first(rows[0][1])
+
+    return vectors(look)
+
+
+CHECKS: dict[str, tuple[str, Check]] = {
+    "llamaparse.unauthorized": ("", refused_key),
+    "llamaparse.payment_required": ("", refused_submit(402)),
+    "llamaparse.too_large": ("", refused_upload),
+    "llamaparse.unprocessable": ("", refused_submit(422)),
+    "llamaparse.rate_limit": ("retry_after=90", refused_submit(429, retry_after="90")),
+    "llamaparse.server_error": ("", refused_submit(500)),
+    "llamaparse.unavailable": ("on=submit", refused_submit(503)),
+    "llamaparse.poll_error": ("times=1", refused_get(500)),
+    "llamaparse.fetch_error": ("", refused_get(500, only_fetch=True)),
+    "llamaparse.expired": ("", refused_get(404, only_fetch=True)),
+    "llamaparse.error_after_accept": ("", spoilt_submit(fails_with(llama_cloud.InternalServerError))),
+    "llamaparse.slow": ("seconds=0.2", spoilt_submit(slow_submit)),
+    "llamaparse.reset": ("", spoilt_submit(fails_with(llama_cloud.APIConnectionError))),
+    "llamaparse.empty_answer": ("", spoilt_submit(no_id)),
+    "llamaparse.html_answer": ("", spoilt_submit(html_instead)),
+    "llamaparse.unknown_state": ("state=PAUSED", ends(state("PAUSED"))),
+    "llamaparse.failed": ("", ends(failed)),
+    "llamaparse.cached_failure": ("", ends(failed)),
+    "llamaparse.failed_pages": ("pages=1", ends(failed_page)),
+    "llamaparse.missing_pages": ("pages=1", ends(pages(0))),
+    "llamaparse.extra_pages": ("pages=2", ends(pages(3))),
+    "llamaparse.no_markdown": ("", ends(no_markdown)),
+    "llamaparse.bad_text": ("", ends(bad_text)),
+    "llamaparse.usage_null": ("", ends(no_usage)),
+    "llamaparse.stuck": ("state=PENDING", ends(state("PENDING"))),
+    "llamaparse.late": ("seconds=60", ends(state("PENDING"))),
+    "llamaparse.not_found_yet": ("seconds=0.5", found_later),
+    "openai.unauthorized": ("", refused_embed(401, "invalid_api_key")),
+    "openai.model_not_found": ("", refused_embed(404, "model_not_found")),
+    "openai.bad_input": ("match=two", refused_embed(400, None)),
+    "openai.rate_limit": ("retry_after=0.5", refused_embed(429, "rate_limit_exceeded", retry_after="0.5")),
+    "openai.insufficient_quota": ("", refused_embed(429, "insufficient_quota", retry_after=None)),
+    "openai.server_error": ("", refused_embed(500, None)),
+    "openai.unavailable": ("", refused_embed(503, None)),
+    "openai.slow": ("seconds=0.2", spoilt_embed(slow_embed)),
+    "openai.truncated": ("", embed_fails(openai.APIError, ValueError)),
+    "openai.reset": ("", embed_fails(openai.APIConnectionError)),
+    "openai.html_answer": ("", raw(lambda answer: answer.text.startswith("<html>"))),
+    "openai.empty_answer": ("", raw(lambda answer: answer.json() == {})),
+    "openai.too_few": ("", seen(2, (0, 1))),
+    "openai.too_many": ("", seen(4, (0, 1, 2, 3))),
+    "openai.wrong_order": ("", seen(3, (2, 1, 0))),
+    "openai.repeated_index": ("", seen(3, (0, 0, 0))),
+    "openai.wrong_dimensions": ("", seen(first=lambda vector: len(vector) == 7)),
+    "openai.nan": ("", seen(first=lambda vector: bool(np.isnan(vector).any()))),
+    "openai.inf": ("", seen(first=lambda vector: bool(np.isinf(vector).any()))),
+    "openai.zero": ("", seen(first=lambda vector: not np.any(vector))),
+    "openai.null": ("", seen(first=lambda vector: vector is None)),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_fault_fires_shows_itself_and_is_logged(server: Any, name: str) -> None:
+    options, check = CHECKS[name]
+    logged = len(server.get("/mock/log"))
+    server.order(f"{name}:{options}")
+    check(server)
+    rows = server.get(f"/mock/log?after={logged}")
+    struck = sum(row["faults"].count(name) for row in rows)
+    assert struck == server.get("/mock/faults")["faults"][0]["fired"] > 0
+
+
+def test_the_catalogue_and_its_checks_name_the_same_faults() -> None:
+    assert list(CHECKS) == list(FAULTS)
+
+
+def test_a_rate_limit_without_retry_after_sends_no_header(server: Any) -> None:
+    server.order("llamaparse.rate_limit", "openai.rate_limit")
+    refused_submit(429, retry_after=None)(server)
+    refused_embed(429, "rate_limit_exceeded", retry_after=None)(server)
+
+
+def test_usage_is_null_first_and_a_number_later(server: Any) -> None:
+    server.order("llamaparse.usage_null:seconds=0.2")
+    job = submit(server)
+    assert fetch(server, job.id).job.usage is None
+    deadline = time.monotonic() + 5
+    while (usage := fetch(server, job.id).job.usage) is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert usage.credits == 1
+
+
+def test_a_match_strikes_one_text_and_spares_the_others(server: Any) -> None:
+    server.order("openai.bad_input:match=poison")
+    client = server.openai()
+    client.embeddings.create(model=SMALL, input=["good", "fine"])
+    with pytest.raises(openai.BadRequestError):
+        client.embeddings.create(model=SMALL, input=["good", "a poisoned one"])
+
+
+def test_a_match_on_a_file_looks_into_its_name_and_its_text(server: Any) -> None:
+    server.order("llamaparse.payment_required:match=invoice")
+    for name, text in (("invoice.md", "words"), ("page.md", "an invoice")):
+        file = server.llamaparse().files.create(file=(name, text.encode()), purpose="parse")
+        with pytest.raises(llama_cloud.APIStatusError):
+            server.llamaparse().parsing.create(file_id=file.id, tier="fast", version="latest")
+    submit(server)
+
+
+def test_times_ends_a_fault_and_after_begins_it() -> None:
+    faults = Faults(["openai.slow:after=2,times=3"])
+    assert [len(faults.draw("embeddings", Subject(str(n)))) for n in range(8)] == [0, 0, 1, 1, 1, 0, 0, 0]
+
+
+def test_a_refusal_stands_alone_and_uses_up_no_other_fault() -> None:
+    faults = Faults(["openai.slow", "openai.server_error:times=1"])
+    assert [[rule.fault.name for rule in faults.draw("embeddings", Subject())] for _ in range(2)] == [
+        ["openai.server_error"],
+        ["openai.slow"],
+    ]
+
+
+def test_a_rate_strikes_about_that_share_and_the_same_requests_in_any_order() -> None:
+    keys = [str(number) for number in range(2000)]
+
+    def struck(order: list[str], seed: int) -> set[str]:
+        faults = Faults(["openai.slow:rate=0.1"], seed)
+        return {key for key in order if faults.draw("embeddings", Subject(key))}
+
+    first = struck(keys, 1)
+    assert 150 < len(first) < 250
+    assert struck(keys[::-1], 1) == first
+    assert struck(keys, 2) != first
+
+
+def test_a_request_that_is_repeated_is_drawn_anew() -> None:
+    faults = Faults(["openai.slow:rate=0.5"])
+    assert {len(faults.draw("embeddings", Subject("same"))) for _ in range(50)} == {0, 1}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "openai.nothing",
+        "openai.slow:speed=1",
+        "openai.slow:seconds=long",
+        "openai.slow:on=submit",
+        "llamaparse.failed:on=poll",
+        "openai.slow:rate",
+    ],
+)
+def test_a_fault_that_cannot_be_is_refused_with_what_could(server: Any, spec: str) -> None:
+    with pytest.raises(ValueError, match="fault|option|number|on="):
+        parse_rule(spec)
+    answer = httpx.put(f"{server.url}/mock/faults", json={"faults": [spec]})
+    assert (answer.status_code, bool(answer.json()["detail"])) == (400, True)
