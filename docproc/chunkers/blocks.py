@@ -77,7 +77,7 @@ class _Node:
 
     kind: Kind
     start: int
-    end: int
+    end: int = 0
     level: int = 0
     title: list[str] = field(default_factory=list)
     children: list[_Node] = field(default_factory=list)
@@ -157,44 +157,56 @@ class _Reader:
         self._body = body
         self._character = _characters(self._source)
         self._open: list[_Node] = []
+        self._title: list[str] | None = None
 
     def nodes(self) -> Iterator[_Node]:
-        """The top-level nodes, each as soon as it is complete."""
+        """The top-level nodes, each as soon as it is complete. Most events are inside of lines and pass by quickly."""
         import pyromark
 
         options = pyromark.Options.ENABLE_TABLES | pyromark.Options.ENABLE_FOOTNOTES
+        event: Any
         for event, span in pyromark.events_with_range(self._source, options=options, merge_text=True):
-            node = self._read(event, span)
-            if node is None:
+            if event.__class__ is str:
+                node = self._mark(event, span)
+            elif (tag := event.get("Start")) is not None:
+                name = tag if tag.__class__ is str else next(iter(tag))
+                if name in _KINDS:
+                    self._begin(name, tag, span)
                 continue
-            if not self._open:
+            elif (tag := event.get("End")) is not None:
+                name = tag if tag.__class__ is str else next(iter(tag))
+                node = self._end(span) if name in _KINDS else None
+            else:
+                if self._title is not None:
+                    self._title.append((event.get("Text") or event.get("Code") or "")[:_TITLE_LIMIT])
+                continue
+            if node and not self._open:
                 yield node
-            elif len(self._open) < _DEEPEST:
-                self._open[-1].children.append(node)
 
-    def _read(self, event: Any, span: Range) -> _Node | None:
-        """The node that ``event`` completes, if it does; most events are inside of lines and pass by."""
-        if event.__class__ is str:
-            if event == "Rule":
-                return _Node(Kind.RULE, self._at(span["start"]), self._at(span["end"]))
-            self._add_to_title(" ")
-        elif (tag := event.get("Start")) is not None:
-            name = tag if tag.__class__ is str else next(iter(tag))
-            if name in _KINDS:
-                level = int(tag[name]["level"][1]) if name == "Heading" else 0
-                self._open.append(_Node(_KINDS[name], self._at(span["start"]), 0, level))
-        elif (tag := event.get("End")) is not None:
-            if (tag if tag.__class__ is str else next(iter(tag))) in _KINDS:
-                node = self._open.pop()
-                node.end = self._at(span["end"])
-                return node
-        else:
-            self._add_to_title(event.get("Text") or event.get("Code") or "")
+    def _begin(self, name: str, tag: Any, span: Range) -> None:
+        node = _Node(_KINDS[name], self._at(span["start"]))
+        if node.kind is Kind.HEADING:
+            node.level = int(tag[name]["level"][1])
+            self._title = node.title
+        self._open.append(node)
+
+    def _end(self, span: Range) -> _Node:
+        node = self._open.pop()
+        node.end = self._at(span["end"])
+        self._title = None
+        return self._placed(node)
+
+    def _mark(self, event: str, span: Range) -> _Node | None:
+        if event == "Rule":
+            return self._placed(_Node(Kind.RULE, self._at(span["start"]), self._at(span["end"])))
+        if self._title is not None:
+            self._title.append(" ")
         return None
 
-    def _add_to_title(self, words: str) -> None:
-        if self._open and self._open[-1].kind is Kind.HEADING:
-            self._open[-1].title.append(words[:_TITLE_LIMIT])
+    def _placed(self, node: _Node) -> _Node:
+        if 0 < len(self._open) < _DEEPEST:
+            self._open[-1].children.append(node)
+        return node
 
     def _at(self, byte: int) -> int:
         return self._body + self._character(byte)

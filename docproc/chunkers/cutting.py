@@ -18,12 +18,15 @@ _SHORT = 200
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A trimmed span of the text; ``header`` is the table header to repeat before it, empty unless a table was cut."""
+    """A trimmed span of the text and its exact ``tokens``.
+
+    ``header`` is the table header to repeat before it, empty unless a table was cut; ``tokens`` counts both.
+    """
 
     start: int
     end: int
+    tokens: int
     header: str = ""
-    header_tokens: int = 0
 
 
 def cut(index: TokenIndex, blocks: Sequence[Block], room: int) -> Iterator[Span]:
@@ -44,9 +47,10 @@ def _next_span(index: TokenIndex, blocks: Sequence[Block], start: int, stop: int
     header = _header(index, table, start) if table else ""
     header_tokens = tokens.count(header)
     if not table or not header or header_tokens > room // 2:
-        return Span(start, _end(index, blocks, start, stop, room))
+        return Span(start, *_end(index, blocks, start, stop, room))
     stop = index.trim(start, min(table.end, stop))[1]
-    return Span(start, _end(index, blocks, start, stop, room - header_tokens), header, header_tokens)
+    end, count = _end(index, blocks, start, stop, room - header_tokens)
+    return Span(start, end, header_tokens + count, header)
 
 
 def _header(index: TokenIndex, table: Block, start: int) -> str:
@@ -58,23 +62,24 @@ def _header(index: TokenIndex, table: Block, start: int) -> str:
     return index.text[begin:end] + "\n"
 
 
-def _end(index: TokenIndex, blocks: Sequence[Block], start: int, stop: int, room: int) -> int:
-    """Where the chunk that begins at ``start`` ends: at ``stop`` if that fits, else at the best cut before.
+def _end(index: TokenIndex, blocks: Sequence[Block], start: int, stop: int, room: int) -> tuple[int, int]:
+    """Where the chunk that begins at ``start`` ends, and its tokens: at ``stop`` if that fits, else at the best cut.
 
     The index only estimates how far ``room`` leads; where the exact count says otherwise, a shorter cut is sought.
     """
-    if index.fits(start, stop, room):
-        return stop
+    whole = index.count_within(start, stop, room)
+    if whole is not None:
+        return stop, whole
     shortest = index.first_character(start) + 1
     aim, end = room, stop + 1
     while True:
         hard = max(min(index.reach(start, max(aim, 1)), stop, end - 1), shortest)
         search = _Cut(index, start, _soft(index, start, stop, hard, room), hard, room)
         end = index.trim(start, search.among(blocks, start))[1]
-        over = index.count(start, end) - room
-        if over <= 0 or end <= shortest:
-            return end
-        aim -= over
+        count = index.count(start, end)
+        if count <= room or end <= shortest:
+            return end, count
+        aim -= count - room
 
 
 def _soft(index: TokenIndex, start: int, stop: int, hard: int, room: int) -> int:
@@ -140,4 +145,4 @@ class _Cut:
         return self.index.estimate(self.start, place) < self.room // 4
 
     def _whole(self, block: Block) -> bool:
-        return self.index.fits(*self.index.trim(block.start, block.end), self.room)
+        return self.index.count_within(*self.index.trim(block.start, block.end), self.room) is not None

@@ -53,7 +53,7 @@ class MarkdownSimple:
             span, crumb = piece.span, breadcrumbs.of(piece.path)
             text = span.header + document.text[span.start : span.end]
             first, last = pages.of(span.start, span.end)
-            count = crumb.tokens + span.header_tokens + index.count(span.start, span.end)
+            count = crumb.tokens + span.tokens
             yield Chunk(ord_, text, span.start, span.end, crumb.path, first, last, count, crumb.text + text)
 
 
@@ -103,12 +103,9 @@ class _Packing:
         """The pieces of a section's own text, the sections below it left out."""
         if not blocks:
             return []
-        room = self._room(path)
-        start, end = self.index.trim(blocks[0].start, blocks[-1].end)
-        if start < end and self.index.fits(start, end, room):
-            bare = tuple(blocks) if all(block.kind is Kind.HEADING for block in blocks) else ()
-            return [_Piece(Span(start, end), path, bare=bare)]
-        return [_Piece(span, path) for span in cut(self.index, blocks, room)]
+        spans = list(cut(self.index, blocks, self._room(path)))
+        bare = len(spans) == 1 and all(block.kind is Kind.HEADING for block in blocks)
+        return [_Piece(span, path, bare=tuple(blocks) if bare else ()) for span in spans]
 
     def _merged(self, before: _Piece, found: Sequence[_Piece]) -> _Piece | None:
         """``before`` and the first piece of the section after it in one, where both fit and one of them is small.
@@ -118,19 +115,17 @@ class _Packing:
         """
         if not before.joins or found[0].bare:
             return None
-        smaller = min(self._size(before), self._size(found[0]))
+        smaller = min(before.span.tokens, found[0].span.tokens)
         if len(found) == 1 and smaller < self.limit // 4:
             return self._joined(before, found[0], _common(before.path, found[0].path))
-        return self._joined(before, found[0], found[0].path) if self._size(before) < _TINY else None
+        return self._joined(before, found[0], found[0].path) if before.span.tokens < _TINY else None
 
     def _joined(self, before: _Piece, after: _Piece, path: tuple[str, ...]) -> _Piece | None:
         start, end = before.span.start, after.span.end
-        if before.span.header or after.span.header or not self.index.fits(start, end, self._room(path)):
+        if before.span.header or after.span.header:
             return None
-        return _Piece(Span(start, end), path, joins=after.joins)
-
-    def _size(self, piece: _Piece) -> int:
-        return self.index.estimate(piece.span.start, piece.span.end)
+        count = self.index.count_within(start, end, self._room(path))
+        return None if count is None else _Piece(Span(start, end, count), path, joins=after.joins)
 
     def _room(self, path: tuple[str, ...]) -> int:
         return self.limit - self.breadcrumbs.of(path).tokens

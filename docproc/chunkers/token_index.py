@@ -7,10 +7,13 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from functools import cache
-from itertools import accumulate
-from operator import sub
+from typing import TYPE_CHECKING
 
 from docproc import tokens
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _WINDOW = 16_384
 """Characters encoded in one call: long enough to be fast, short enough that a megabyte of one letter stays cheap."""
@@ -27,12 +30,15 @@ _NONSPACE = re.compile(r"\S")
 
 
 @cache
-def _token_widths() -> tuple[list[int], list[int]]:
+def _token_widths() -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """For every cl100k token: how many characters begin in it, and 1 where its first byte continues a character."""
+    import numpy as np
+
     encoding = tokens.encoding()
     values = encoding.decode_tokens_bytes(range(encoding.n_vocab))
     widths = [sum(byte & 0xC0 != 0x80 for byte in value) for value in values]
-    return widths, [int(value[0] & 0xC0 == 0x80) for value in values]
+    inner = [value[0] & 0xC0 == 0x80 for value in values]
+    return np.array(widths, dtype=np.uint32), np.array(inner, dtype=np.uint32)
 
 
 class TokenIndex:
@@ -67,11 +73,12 @@ class TokenIndex:
         """The tokens of the whole text's encoding that begin in ``[start, end)``: ``count`` but for a few at the ends."""
         return bisect_left(self._starts, end) - bisect_left(self._starts, start)
 
-    def fits(self, start: int, end: int, limit: int) -> bool:
-        """Whether ``text[start:end]`` may be one chunk of at most ``limit`` tokens."""
+    def count_within(self, start: int, end: int, limit: int) -> int | None:
+        """The exact tokens of ``text[start:end]``, None when it cannot be one chunk of at most ``limit`` tokens."""
         if self.estimate(start, end) > limit + _NEAR or self._break_after(start) < end:
-            return False
-        return self.count(start, end) <= limit
+            return None
+        exact = self.count(start, end)
+        return exact if exact <= limit else None
 
     def reach(self, start: int, limit: int) -> int:
         """About how far ``limit`` tokens from ``start`` lead, at least one character and never beyond a break."""
@@ -131,11 +138,14 @@ class TokenIndex:
         return high
 
     def _append(self, start: int, end: int) -> None:
-        window = self.text[start:end]
-        encoded = tokens.encoding().encode_ordinary(window)
+        """Adds where the tokens of one window begin: a token that begins inside a character stands at that character."""
+        import numpy as np
+
         widths, inner = _token_widths()
-        begun = accumulate(map(widths.__getitem__, encoded[:-1]), initial=start)
-        self._starts.extend(begun if window.isascii() else map(sub, begun, map(inner.__getitem__, encoded)))
+        encoded = np.frombuffer(array("I", tokens.encoding().encode_ordinary(self.text[start:end])), dtype=np.uint32)
+        begun = widths[encoded]
+        ends = np.cumsum(begun, dtype=np.uint32)
+        self._starts.frombytes((ends - begun - inner[encoded] + np.uint32(start)).tobytes())
 
     def _break_after(self, place: int) -> int:
         index = bisect_right(self._breaks, place)

@@ -6,6 +6,7 @@ every answer is one line. At the end of the input it exits without closing what 
 
 import ctypes
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -34,6 +35,11 @@ def obey(handle: cluster.ClusterHandle | mocks.MockHandle, line: str) -> object:
         handle.ensure()
     elif command == "close":
         handle.close()
+    elif command == "fork":
+        child = os.fork()
+        if child == 0:
+            signal.pause()
+        return child
     elif command == "dsn" and isinstance(handle, cluster.ClusterHandle):
         return handle.dsn
     elif command == "address" and isinstance(handle, mocks.MockHandle):

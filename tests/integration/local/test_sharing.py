@@ -9,6 +9,7 @@ import random
 import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -92,12 +93,20 @@ def test_many_threads_and_processes_that_miss_their_server_start_it_once(home: H
         assert starts(home) == before + 1
 
 
-def test_a_busy_backend_of_a_killed_server_delays_the_next_start_only(home: Home) -> None:
+def test_a_busy_backend_of_a_killed_server_only_delays_the_next_start(home: Home) -> None:
     busy = home.client()
-    busy.tell("sql SELECT count(*) FROM generate_series(1, 20000000)")
-    home.until(lambda: len(home.postgres_processes()) > 6)
+    busy.tell("sql DO $$ BEGIN WHILE clock_timestamp() < now() + interval '2 s' LOOP END LOOP; END $$")
+    home.until(lambda: any(b"[local] DO" in command_line(pid) for pid in home.postgres_processes()))
     home.kill_server()
     assert home.client().ask("sql SELECT 1") == "(1,)"
+
+
+def command_line(pid: int) -> bytes:
+    """How a Postgres process titles itself; empty when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def test_a_server_that_became_a_zombie_does_not_stop_the_next_start(home: Home) -> None:
@@ -157,6 +166,17 @@ def test_a_forked_child_neither_keeps_nor_stops_its_parents_cluster(home: Home) 
         os.waitpid(child, 0)
         os.close(read)
         os.close(write)
+
+
+def test_a_forked_child_that_outlives_its_killed_parent_is_no_user(home: Home) -> None:
+    parent = home.client()
+    child = int(parent.ask("fork"))
+    parent.kill()
+    try:
+        cluster.start(home.path, fsync=False).close()
+        assert not home.postgres_processes()
+    finally:
+        os.kill(child, signal.SIGKILL)
 
 
 def test_eight_processes_start_and_stop_at_once(empty_home: Home) -> None:

@@ -27,23 +27,35 @@ class Server:
     process: subprocess.Popen[str]
     url: str
     key: str = "llx-any"
-    clients: list[Any] = field(default_factory=list)
+    clients: dict[tuple[str, str], Any] = field(default_factory=dict)
 
-    def llamaparse(self, key: str | None = None) -> llama_cloud.LlamaCloud:
-        client = llama_cloud.LlamaCloud(api_key=key or self.key, base_url=self.url, max_retries=0, timeout=10)
-        self.clients.append(client)
-        return client
+    def llamaparse(self, key: str | None = None) -> Any:
+        def make() -> llama_cloud.LlamaCloud:
+            return llama_cloud.LlamaCloud(api_key=key or self.key, base_url=self.url, max_retries=0, timeout=10)
 
-    def openai(self, key: str | None = None) -> openai.OpenAI:
-        client = openai.OpenAI(api_key=key or self.key, base_url=f"{self.url}/v1", max_retries=0, timeout=10)
-        self.clients.append(client)
-        return client
+        return self._client("llamaparse", key, make)
+
+    def openai(self, key: str | None = None) -> Any:
+        def make() -> openai.OpenAI:
+            return openai.OpenAI(api_key=key or self.key, base_url=f"{self.url}/v1", max_retries=0, timeout=10)
+
+        return self._client("openai", key, make)
+
+    def _client(self, service: str, key: str | None, make: Callable[[], Any]) -> Any:
+        known = (service, key or self.key)
+        if known not in self.clients:
+            self.clients[known] = make()
+        return self.clients[known]
+
+    @property
+    def http(self) -> Any:
+        return self._client("http", None, lambda: httpx.Client(base_url=self.url, timeout=10))
 
     def get(self, path: str) -> Any:
-        return httpx.get(f"{self.url}{path}", headers={"Authorization": f"Bearer {self.key}"}).json()
+        return self.http.get(path, headers={"Authorization": f"Bearer {self.key}"}).json()
 
     def order(self, *faults: str, **settings: Any) -> Any:
-        answer = httpx.put(f"{self.url}/mock/faults", json={"faults": faults, **settings})
+        answer = self.http.put("/mock/faults", json={"faults": faults, **settings})
         answer.raise_for_status()
         return answer.json()
 
@@ -51,7 +63,7 @@ class Server:
         return self.get("/mock/billing")
 
     def stop(self, sign: int = signal.SIGTERM) -> int:
-        for client in self.clients:
+        for client in self.clients.values():
             client.close()
         self.clients.clear()
         self.process.send_signal(sign)

@@ -102,8 +102,7 @@ def no_id(server: Any) -> None:
 
 
 def html_instead(server: Any) -> None:
-    with pytest.raises((llama_cloud.LlamaCloudError, AttributeError, ValueError)):
-        raise AttributeError if isinstance(submit(server), str) else AssertionError
+    assert "Bad Gateway" in submit(server)
 
 
 def slow_submit(server: Any) -> None:

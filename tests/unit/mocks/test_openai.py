@@ -98,7 +98,9 @@ def test_a_request_beyond_the_limits_is_refused_and_not_billed(server: Any, case
     with pytest.raises(openai.BadRequestError) as refused:
         server.openai().embeddings.create(model=SMALL, **options)
     assert refused.value.code == code
-    assert refused.value.type == ("max_tokens_per_request" if code == "max_tokens_per_request" else "invalid_request_error")
+    assert refused.value.type == (
+        "max_tokens_per_request" if code == "max_tokens_per_request" else "invalid_request_error"
+    )
     assert server.billing()["embedding_tokens"] == before
 
 

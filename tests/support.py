@@ -1,0 +1,88 @@
+"""Words that several tests use: the mocks' bill and faults, docproc as a process, waiting for a condition."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+FIXTURES = ROOT / "fixtures"
+
+
+@dataclass(frozen=True, slots=True)
+class Mocks:
+    """The mock services at ``address``."""
+
+    address: str
+
+    def bill(self) -> dict[str, Any]:
+        """What was billed so far."""
+        return dict(self._ask("GET", "/mock/billing"))
+
+    def log(self) -> list[dict[str, Any]]:
+        """Every request so far, with the fault that fired."""
+        return list(self._ask("GET", "/mock/log"))
+
+    def set_faults(self, *specs: str, seed: int = 0) -> None:
+        """Replaces the faults."""
+        self._ask("PUT", "/mock/faults", {"faults": list(specs), "seed": seed})
+
+    def _ask(self, method: str, path: str, body: object = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.address + path, data=data, method=method, headers=headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read() or b"null")
+
+
+@dataclass(frozen=True, slots=True)
+class Docproc:
+    """docproc as its users run it: a process of its own, with an environment of its own."""
+
+    environ: Mapping[str, str]
+    folder: Path
+
+    def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
+        """Starts a command; ``more`` are variables added to the environment."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "docproc", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
+            env={**self.environ, **more},
+        )
+
+    def run(self, *words: str, timeout: float = 60.0, **more: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command to its end."""
+        process = self.start(*words, **more)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            raise AssertionError(f"docproc {' '.join(words)} did not end:\n{out}\n{err}") from None
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def bare_environment(**variables: str) -> dict[str, str]:
+    """The environment of a user who has set nothing but ``variables``."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return {**kept, "PYTHONPATH": str(ROOT), **variables}
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
+    """Waits until ``condition`` holds. Fails when it does not within ``seconds``."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"{condition} did not become true within {seconds} s"
+        time.sleep(0.02)
