@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,8 @@ from docproc.states import Command
 
 if TYPE_CHECKING:
     from docproc.app import App
+
+log = logging.getLogger("docproc")
 
 PIPELINE, LOOK, SETUP = "Pipeline", "Look", "Set up"
 
@@ -55,16 +59,29 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing when all
 
 def main() -> None:
     """Entry point of ``docproc``."""
-    app()
+    try:
+        app()
+    except Exception as error:
+        if log.isEnabledFor(logging.DEBUG):
+            raise
+        from docproc.views.errors import show_error
+
+        why = f"{type(error).__name__}: {error}"
+        show_error(DocprocError("program.unexpected", "docproc met an error it does not know", why=why))
+        sys.exit(Exit.FAILED)
 
 
 @app.callback()
-def _version(
+def _globally(
     version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version and exit.")] = False,
+    verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more; -vv with tracebacks.")] = 0,
 ) -> None:
     if version:
         typer.echo(f"docproc {__version__}")
         raise typer.Exit
+    levels = (logging.WARNING, logging.INFO, logging.DEBUG)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("docproc").setLevel(levels[min(verbose, 2)])
 
 
 # ── pipeline ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -156,7 +173,7 @@ def status(
         else:
             jobs = reads.jobs_of(it.settings.user, document, os.path.abspath(document))  # noqa: PTH100
             if not jobs:
-                raise ConfigError("config.invalid", f"no document {document}", try_="docproc status lists the latest")
+                raise ConfigError("config.invalid", f"no document {document}", try_="give its path, or the beginning of its id")
             views.show_document([(job, reads.history(job["job_id"])) for job in jobs], json=json)
 
 
@@ -248,9 +265,9 @@ def _named(paths: list[str] | None) -> list[str]:
 def _run(it: App, name: str, paths: list[str], commands: tuple[Command, ...], *, stay: bool, quiet: bool) -> None:
     """Ingests, drains, reports, and ends with the exit code that the report asks for."""
     from docproc.run import run
-    from docproc.views.run import show_report
+    from docproc.views.run import RunProgress, show_report
 
-    report = run(it, name, paths, commands, stay=stay, quiet=quiet)
+    report = run(it, name, paths, commands, stay=stay, progress=RunProgress(quiet=quiet))
     it.store.runs.end(report.exit_code, report.summary())
     if not quiet or report.exit_code is not Exit.OK:
         show_report(report)

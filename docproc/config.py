@@ -30,8 +30,8 @@ class IngestSettings:
 class StorageSettings:
     """Where bytes are kept: ``local`` (a folder of docproc's home) or ``supabase``."""
 
-    backend: str = "local"
-    bucket: str = "docproc"
+    backend: str = "local"  # `local`, a folder in docproc's home, or `supabase`
+    bucket: str = "docproc"  # at Supabase; made by you, private
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,13 @@ class ParserSettings:
     """The paid parser and how it is asked."""
 
     service: str = "mock"  # mock: docproc's own server on loopback; real: the provider
-    tier: str = "cost_effective"
+    tier: str = "cost_effective"  # fast, cost_effective, agentic or agentic_plus: quality against price
     version: str = "2026-09-28"  # of the tier; pinned, because another version is another parse
-    timeout: float = 60.0
-    first_poll: float = 1.0
-    max_poll: float = 30.0
-    deadline: float = 2400.0
-    max_submits: int = 3
+    timeout: float = 60.0  # of one call; shorter than the lease
+    first_poll: float = 1.0  # how long after the submit the first look comes
+    max_poll: float = 30.0  # the longest wait between two looks at one parse
+    deadline: float = 2400.0  # a parse that takes longer is given up and submitted again
+    max_submits: int = 3  # submits of one document at most, whatever happens
     reconcile_grace: float = 60.0  # how long after a timed-out submit its job may still appear at the service
 
 
@@ -61,33 +61,33 @@ class ValidateSettings:
 class ChunkerSettings:
     """How text is cut; the name's version names everything that changes the output."""
 
-    name: str = "markdown-simple@1"
+    name: str = "markdown-simple@1"  # other parameters are part of it: `markdown-simple@1+max=200`
 
 
 @dataclass(frozen=True, slots=True)
 class EmbedderSettings:
     """The embedding model and how it is asked."""
 
-    service: str = "mock"
-    model: str = "text-embedding-3-small"
-    dimensions: int = 1536
+    service: str = "mock"  # mock: docproc's own server on loopback; real: the provider
+    model: str = "text-embedding-3-small"  # a job keeps its model when this changes
+    dimensions: int = 1536  # of the vectors; the model allows fewer than its own
     max_inputs: int = 256  # inputs a request; the API's own limit is 2,048
     max_tokens: int = 280_000  # tokens a request; the API's own limit is 300,000
-    timeout: float = 60.0
+    timeout: float = 60.0  # of one call; shorter than the lease
 
 
 @dataclass(frozen=True, slots=True)
 class RunnerSettings:
     """Claims, retries and threads."""
 
-    lease: float = 120.0
-    heartbeat: float = 30.0
-    max_attempts: int = 5
-    backoff_base: float = 2.0
-    backoff_cap: float = 300.0
-    parse_threads: int = 8
-    cpu_threads: int = 2
-    embed_threads: int = 4
+    lease: float = 120.0  # how long a claim lasts without a heartbeat; longer than any call
+    heartbeat: float = 30.0  # how often leases are renewed; a third of the lease at most
+    max_attempts: int = 5  # tries of one stage before the document fails
+    backoff_base: float = 2.0  # wait after the first failed try; doubles with each
+    backoff_cap: float = 300.0  # the longest wait between two tries
+    parse_threads: int = 8  # calls to the parser at once
+    cpu_threads: int = 2  # documents chunked at once
+    embed_threads: int = 4  # requests to the embedder at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +95,10 @@ class MocksSettings:
     """The mock services of the local profile."""
 
     address: str = ""  # of mocks that run already; empty: docproc starts its own
-    processing_delay: float = 2.0
-    size_variation: float = 0.0
-    seed: int = 0
-    faults: tuple[str, ...] = ()
+    processing_delay: float = 2.0  # how long a mock parse takes
+    size_variation: float = 0.0  # makes mock texts longer by up to this share
+    seed: int = 0  # of the faults and the size variation
+    faults: tuple[str, ...] = ()  # what goes wrong, and how often; see mocks/README.md
 
 
 class Secret(str):

@@ -8,15 +8,28 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from docproc.runner import Runner
+from docproc.report import Report
+from docproc.runner import Runner, Tally
 from docproc.stages.ingest import find, ingest
 from docproc.states import TRANSITIONS, Command, State, claimed_by
-from docproc.views.run import Report, RunProgress
 
 if TYPE_CHECKING:
     from docproc.app import App
+
+
+class Progress(Protocol):
+    """Whoever wants to see how a run goes on."""
+
+    def begin(self, total: int, goal: State) -> None:
+        """The run begins: ``total`` open jobs are to reach ``goal``."""
+
+    def tick(self, tally: Tally) -> None:
+        """Called a few times a second with what was reached so far."""
+
+    def end(self) -> None:
+        """The run is over, well or not."""
 
 
 class Stop:
@@ -46,7 +59,9 @@ def stoppable() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def run(app: App, name: str, paths: Sequence[str], commands: Sequence[Command], *, stay: bool, quiet: bool) -> Report:
+def run(
+    app: App, name: str, paths: Sequence[str], commands: Sequence[Command], *, stay: bool, progress: Progress
+) -> Report:
     """Ingests ``paths``, then drains the stages of ``commands``; with ``stay`` until none of their jobs is left open.
 
     Raises the ProgramError that stopped it.
@@ -56,7 +71,7 @@ def run(app: App, name: str, paths: Sequence[str], commands: Sequence[Command], 
         app.refuse_mixing()
         _bring_in(app, name, paths, report, stop)
         if commands and stop.signal is None:
-            _drain(app, name, commands, report, stop, stay=stay, quiet=quiet)
+            _drain(app, name, commands, report, stop, stay=stay, progress=progress)
         report.signal = stop.signal
     return report
 
@@ -73,22 +88,24 @@ def _bring_in(app: App, name: str, paths: Sequence[str], report: Report, stop: S
 
 
 def _drain(
-    app: App, name: str, commands: Sequence[Command], report: Report, stop: Stop, *, stay: bool, quiet: bool
+    app: App, name: str, commands: Sequence[Command], report: Report, stop: Stop, *, stay: bool, progress: Progress
 ) -> None:
     assert report.goal is not None
-    stages = app.stages(commands)
-    total = app.store.queue.backlog([state for command in commands for state in claimed_by(command)]).open
-    with RunProgress(total, report.goal, quiet=quiet) as progress:
-        runner = Runner(
-            app.store.queue,
-            stages,
-            app.settings.runner,
-            on_work=lambda: app.store.runs.begin(name, app.settings.profile),
-            on_tick=progress.tick,
-        )
-        stop.told = runner.stop
-        report.tally = runner.tally
+    runner = Runner(
+        app.store.queue,
+        app.stages(commands),
+        app.settings.runner,
+        on_work=lambda: app.store.runs.begin(name, app.settings.profile),
+        on_tick=progress.tick,
+    )
+    stop.told = runner.stop
+    report.tally = runner.tally
+    states = [state for command in commands for state in claimed_by(command)]
+    progress.begin(app.store.queue.backlog(states).open, report.goal)
+    try:
         runner.drain(stay=stay)
+    finally:
+        progress.end()
 
 
 def _goal(commands: Sequence[Command]) -> State | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -171,7 +172,9 @@ class Runner:
         except ProgramError:
             raise
         except Exception as error:
-            log.exception("unexpected", extra={"stage": str(stage.command)})
+            # The frames without the message, which may hold the document's text.
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            log.error("unexpected %s in %s\n%s", type(error).__name__, stage.command, frames)  # noqa: TRY400
             trouble = TransientError("job.unexpected", f"unexpected {type(error).__name__} in {stage.command}")
             for job in list(unsettled.values()):
                 settle(job, Retry(trouble))

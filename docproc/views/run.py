@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
-from dataclasses import dataclass, field
-from signal import Signals
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
-from docproc.errors import Exit
+from docproc.report import Report
 from docproc.runner import Tally
-from docproc.stages.ingest import Refused
 from docproc.states import State
-from docproc.store import Ingested
 from docproc.views.errors import show_failures
 from docproc.views.terminal import messages
 from docproc.views.words import duration
@@ -26,84 +20,31 @@ PLAIN_EVERY = 60.0
 """Seconds between two lines of progress where standard error is no terminal."""
 
 
-@dataclass(slots=True)
-class Report:
-    """What a run did, from the files that came in to the states that were reached."""
-
-    goal: State | None
-    ingested: Counter[str] = field(default_factory=Counter)
-    refused: list[Refused] = field(default_factory=list)
-    tally: Tally = field(default_factory=Tally)
-    signal: Signals | None = None
-    started: float = field(default_factory=time.monotonic)
-
-    def add(self, entry: Ingested | Refused) -> None:
-        """Counts what became of one file."""
-        if isinstance(entry, Refused):
-            self.refused.append(entry)
-        else:
-            self.ingested[entry.outcome] += 1
-
-    @property
-    def news(self) -> int:
-        """Files that changed something in the database."""
-        return sum(count for outcome, count in self.ingested.items() if outcome != "unchanged")
-
-    @property
-    def failed(self) -> int:
-        """Documents that ended in a failure state, and files that were refused."""
-        return len(self.tally.failures) + len(self.refused)
-
-    @property
-    def done(self) -> int:
-        """Documents that reached the state in which the last command of the run leaves them."""
-        return self.tally.reached[self.goal] if self.goal else 0
-
-    @property
-    def exit_code(self) -> Exit:
-        """0, 1 when all that was tried failed, 3 when some did, 4 when work is left; 130 and 143 for a signal."""
-        if self.signal is not None:
-            return Exit(128 + self.signal)
-        if self.tally.left:
-            return Exit.WORK_LEFT
-        if self.failed:
-            return Exit.SOME_FAILED if self.done or self.ingested else Exit.FAILED
-        return Exit.OK
-
-    def summary(self) -> dict[str, Any]:
-        """The receipt: counts by what became of the documents."""
-        return {
-            "ingested": dict(self.ingested),
-            "done": self.done,
-            "failed": self.failed,
-            "left": self.tally.left,
-            "seconds": round(time.monotonic() - self.started, 3),
-        }
-
-
 class RunProgress:
     """Progress on standard error: live on a terminal, else one plain line a minute; the denominator never changes."""
 
-    def __init__(self, total: int, goal: State, *, quiet: bool) -> None:
-        self._total = total
-        self._goal = goal
+    def __init__(self, *, quiet: bool) -> None:
         self._live = sys.stderr.isatty() and not quiet
         self._quiet = quiet
+        self._total = 0
+        self._goal = State.COMPLETE
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._line_at = time.monotonic()
 
-    def __enter__(self) -> Self:
-        if self._live and self._total:
+    def begin(self, total: int, goal: State) -> None:
+        """Starts over ``total`` open jobs that are to reach ``goal``."""
+        self._total, self._goal = total, goal
+        if self._live and total:
             from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
             columns = (SpinnerColumn(), BarColumn(20), TextColumn("{task.description}"), TimeElapsedColumn())
             self._bar = Progress(*columns, console=messages(), transient=True)
-            self._task = self._bar.add_task(self._words(Tally()), total=self._total)
+            self._task = self._bar.add_task(self._words(Tally()), total=total)
             self._bar.start()
-        return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def end(self) -> None:
+        """Takes the progress away."""
         if self._bar is not None:
             self._bar.stop()
 

@@ -1,0 +1,64 @@
+"""Sessions for everything that is checked: ``nox`` runs tests, lint and types; ``nox --list`` shows the rest."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["tests", "lint", "types"]
+nox.options.reuse_existing_virtualenvs = True
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The default suite: unit, integration and end to end, on mock services."""
+    session.install("-e", ".[local,dev]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, and which room may import which."""
+    session.install("-e", ".[local,dev]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy --strict."""
+    session.install("-e", ".[local,dev]")
+    session.run("mypy")
+
+
+@nox.session(venv_backend="none")
+@nox.parametrize("block", ["run", "test"])
+def readme(session: nox.Session, block: str) -> None:
+    """Runs the README's own commands, as they stand there, in a fresh clone."""
+    clone = Path(session.create_tmp()) / f"clone of {block}"
+    shutil.rmtree(clone, ignore_errors=True)
+    subprocess.run(["git", "clone", "-q", ".", clone], check=True)
+    text = (clone / "README.md").read_text("utf-8")
+    found = re.search(rf"<!-- command: {block} -->\n```sh\n(.*?)```", text, re.S)
+    assert found, f"README.md has no block marked {block}"
+    with session.chdir(clone):
+        session.run("sh", "-ec", found[1], external=True)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Builds the wheel, installs it elsewhere with the extra ``local``, and runs the pipeline outside the checkout."""
+    session.install("build")
+    elsewhere = Path(session.create_tmp()).resolve() / "elsewhere"
+    shutil.rmtree(elsewhere, ignore_errors=True)
+    documents = elsewhere / "some documents"
+    shutil.copytree("fixtures/documents", documents)
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(elsewhere))
+    (built,) = elsewhere.glob("*.whl")
+    session.install("--force-reinstall", f"{built}[local]")
+    with session.chdir(elsewhere):
+        session.run("docproc", "run-all", "some documents")
+        session.run("docproc", "validate-deploy")
