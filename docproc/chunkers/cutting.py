@@ -45,7 +45,7 @@ def _next_span(index: TokenIndex, blocks: Sequence[Block], start: int, stop: int
     """
     table = table_at(blocks, start)
     header = _header(index, table, start) if table else ""
-    header_tokens = tokens.count(header)
+    header_tokens = tokens.count(header) if header else 0
     if not table or not header or header_tokens > room // 2:
         return Span(start, *_end(index, blocks, start, stop, room))
     stop = index.trim(start, min(table.end, stop))[1]

@@ -6,7 +6,7 @@ import re
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from docproc import tokens
@@ -41,6 +41,10 @@ def _token_widths() -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     return np.array(widths, dtype=np.uint32), np.array(inner, dtype=np.uint32)
 
 
+_count_short = lru_cache(maxsize=4096)(tokens.count)
+"""Most spans end in the same few marks."""
+
+
 class TokenIndex:
     """Where each token of ``text`` begins, so that the tokens of a span are a subtraction.
 
@@ -64,9 +68,9 @@ class TokenIndex:
             return tokens.count(self.text[start:end])
         total = self.estimate(left, right)
         if left > start:
-            total += tokens.count(self.text[start:left])
+            total += _count_short(self.text[start:left])
         if right < end:
-            total += tokens.count(self.text[right:end])
+            total += _count_short(self.text[right:end])
         return total
 
     def estimate(self, start: int, end: int) -> int:
@@ -148,6 +152,9 @@ class TokenIndex:
         self._starts.frombytes((ends - begun - inner[encoded] + np.uint32(start)).tobytes())
 
     def _break_after(self, place: int) -> int:
+        """The first break beyond ``place``, else the end of the text."""
+        if not self._breaks:
+            return len(self.text)
         index = bisect_right(self._breaks, place)
         return self._breaks[index] if index < len(self._breaks) else len(self.text)
 
@@ -165,7 +172,7 @@ class TokenIndex:
         True at a line's first character; before a blank that follows a word; after a letter or digit before a line
         end or closing punctuation. None of cl100k's alternatives matches across these.
         """
-        if place in (0, len(self.text)) or self._is_break(place):
+        if place == 0 or place == len(self.text) or (self._breaks and self._is_break(place)):
             return True
         before, after = self.text[place - 1], self.text[place]
         if before == "\n":

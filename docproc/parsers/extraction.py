@@ -29,9 +29,7 @@ def extract(data: bytes, extension: str) -> tuple[Page, ...]:
     reader = _READERS.get(kind)
     if reader is None:
         unreadable(f"files of type {kind or 'without extension'} cannot be read here")
-    return tuple(
-        Page(number, text.strip("\n")) for number, text in enumerate(reader(data), 1)
-    )
+    return tuple(Page(number, text.strip("\n")) for number, text in enumerate(reader(data), 1))
 
 
 def count_pages(data: bytes, extension: str) -> int | None:
@@ -127,6 +125,9 @@ def _letters(text: str) -> str:
 _NOT_SHOWN = re.compile(
     r"<!--.*?-->|<(title|script|style)\b[^>]*>.*?</\1\s*>|<(?:meta|link|base)\b[^>]*>", re.DOTALL | re.IGNORECASE
 )
+_MAX_NUL_SHARE = 0.1
+"""Faulty programs leave some NUL characters in text; a file that is a tenth NUL is something else."""
+
 _CHARSET = re.compile(rb"<meta[^>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
 _INLINE_PICTURE = re.compile(r"!\[([^\]]*)\]\(data:[^)]*\)")
 
@@ -148,11 +149,11 @@ def _decode(data: bytes) -> str:
     else:
         declared = _CHARSET.search(data[:2048])
         candidates = ["utf-8-sig", *([declared[1].decode()] if declared else []), "cp1252"]
-        if b"\0" in data or data.startswith((b"%PDF-", b"PK\x03\x04")):
+        if data.startswith((b"%PDF-", b"PK\x03\x04")) or data.count(0) > len(data) * _MAX_NUL_SHARE:
             unreadable("it is not text")
     for encoding in candidates:
         with suppress(UnicodeDecodeError, LookupError):
-            return data.decode(encoding)
+            return data.decode(encoding).replace("\0", "")
     return unreadable("its bytes are text in no known encoding")
 
 

@@ -29,6 +29,17 @@ def query(handle: cluster.ClusterHandle, sql: str) -> object:
         return cursor.fetchone() if cursor.description else "done"
 
 
+def fork() -> int:
+    """The pid of a child that waits for its end; it is past its first steps."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, b"running")
+        signal.pause()
+    os.read(read, 10)
+    return child
+
+
 def obey(handle: cluster.ClusterHandle | mocks.MockHandle, line: str) -> object:
     command, _, rest = line.strip().partition(" ")
     if command == "ensure":
@@ -36,10 +47,7 @@ def obey(handle: cluster.ClusterHandle | mocks.MockHandle, line: str) -> object:
     elif command == "close":
         handle.close()
     elif command == "fork":
-        child = os.fork()
-        if child == 0:
-            signal.pause()
-        return child
+        return fork()
     elif command == "dsn" and isinstance(handle, cluster.ClusterHandle):
         return handle.dsn
     elif command == "address" and isinstance(handle, mocks.MockHandle):

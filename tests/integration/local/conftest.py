@@ -177,5 +177,6 @@ def home(made: Path) -> Iterator[Home]:
 @pytest.fixture
 def own_home(empty_home: Home, made: Path) -> Home:
     """A copy of such a home, to spoil."""
-    shutil.copytree(made, empty_home.path, dirs_exist_ok=True)
+    of_the_server = shutil.ignore_patterns(".s.*", "postmaster.pid")
+    shutil.copytree(made, empty_home.path, dirs_exist_ok=True, ignore=of_the_server)
     return empty_home

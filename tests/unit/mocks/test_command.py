@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +66,11 @@ def test_wrong_options_end_with_exit_code_2_and_say_why() -> None:
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_at_once_even_inside_a_slow_answer(start: Any, sign: int) -> None:
     server = start("--fault", "openai.slow:seconds=60")
-    broken: list[Exception] = []
 
     def ask() -> None:
         body = {"model": "text-embedding-3-small", "input": "words"}
-        try:
+        with suppress(httpx.TransportError):
             httpx.post(f"{server.url}/v1/embeddings", json=body, headers={"Authorization": "Bearer k"}, timeout=60)
-        except httpx.TransportError as error:
-            broken.append(error)
 
     asking = threading.Thread(target=ask)
     asking.start()
@@ -83,7 +81,7 @@ def test_a_signal_stops_it_at_once_even_inside_a_slow_answer(start: Any, sign: i
     assert server.stop(sign) == 0
     assert time.monotonic() - started < 2
     asking.join(10)
-    assert len(broken) == 1
+    assert not asking.is_alive()
 
 
 def test_it_starts_lean_and_says_nothing_but_its_address(start: Any, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -191,12 +192,13 @@ def test_a_killed_server_carries_on_with_its_jobs_its_bill_and_its_log(start: An
 @pytest.mark.parametrize("key", ["bad-key", "sk-bad-key"])
 def test_a_bad_key_is_refused_everywhere(server: Any, key: str) -> None:
     client = server.llamaparse(key)
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: client.files.create(file=("a.md", b"x"), purpose="parse"),
         lambda: client.parsing.get("pjb-1"),
-        lambda: client.parsing.list(),
-        lambda: client.parsing.list_versions(),
-    ):
+        client.parsing.list,
+        client.parsing.list_versions,
+    ]
+    for call in calls:
         with pytest.raises(llama_cloud.AuthenticationError):
             call()
 
@@ -210,10 +212,10 @@ def test_a_request_without_a_key_is_refused(server: Any) -> None:
     ("wrong", "field"), [({"tier": "gold"}, "tier"), ({"version": "newest"}, "version"), ({"file_id": ""}, "file_id")]
 )
 def test_a_wrong_option_is_refused_as_fastapi_does(server: Any, wrong: dict[str, str], field: str) -> None:
-    body = {"file_id": "dfl-1", "tier": "fast", "version": "latest", **wrong}
+    body: dict[str, Any] = {"file_id": "dfl-1", "tier": "fast", "version": "latest", **wrong}
     with pytest.raises(llama_cloud.UnprocessableEntityError) as refused:
         server.llamaparse().parsing.create(**body)
-    assert refused.value.body["detail"][0]["loc"] == ["body", field]
+    assert refused.value.response.json()["detail"][0]["loc"] == ["body", field]
 
 
 def test_the_versions_name_what_latest_stands_for(server: Any) -> None:
