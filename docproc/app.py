@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -65,15 +65,17 @@ class App:
         """The database, without a look at its schema. Starts the embedded one when no other is named."""
         from docproc.postgres.database import Database
 
+        revive: Callable[[], str] | None = None
         if self.settings.secrets.database_url is not None:
             conninfo: str = self.settings.secrets.database_url
         elif self.settings.profile == "local":
             from docproc.local import cluster
 
-            conninfo = self._stack.enter_context(cluster.start(self.settings.home)).dsn
+            handle = self._stack.enter_context(cluster.start(self.settings.home))
+            conninfo, revive = handle.dsn, handle.revive
         else:
             raise missing("DATABASE_URL", self.settings)
-        database = Database(conninfo)
+        database = Database(conninfo, revive=revive)
         self._stack.callback(database.close)
         return database
 
@@ -105,7 +107,12 @@ class App:
         from docproc.local import mocks
 
         wanted = self.settings.mocks
-        options = mocks.MockOptions(processing_delay=wanted.processing_delay, faults=wanted.faults, seed=wanted.seed)
+        options = mocks.MockOptions(
+            processing_delay=wanted.processing_delay,
+            size_variation=wanted.size_variation,
+            faults=wanted.faults,
+            seed=wanted.seed,
+        )
         return self._stack.enter_context(mocks.start(self.settings.home, options=options)).address
 
     @cached_property

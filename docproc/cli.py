@@ -14,15 +14,15 @@ import typer
 from typer.core import TyperGroup
 
 from docproc import __version__, config
-from docproc.errors import ConfigError, DocprocError, Exit
-from docproc.states import Command
+from docproc.errors import ConfigError, DatabaseError, DocprocError, Exit
+from docproc.states import Command, State
 
 if TYPE_CHECKING:
     from docproc.app import App
 
 log = logging.getLogger("docproc")
 
-PIPELINE, LOOK, SETUP = "Pipeline", "Look", "Set up"
+PIPELINE, LOOK, FIX, SETUP = "Pipeline", "Look", "Fix", "Set up"
 
 
 class Funnel(TyperGroup):
@@ -54,6 +54,7 @@ Profile = Annotated[str | None, typer.Option("--profile", help="local, or one th
 Config = Annotated[Path | None, typer.Option("--config", help="The docproc.toml to use.")]
 User = Annotated[str | None, typer.Option("--user", help="Whose documents these are.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+MaxDuration = Annotated[str | None, typer.Option("--max-duration", help="Stop in good order after this: 90s, 45m, 2h.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing when all is well.")]
 
 
@@ -81,6 +82,7 @@ def _globally(
         raise typer.Exit
     levels = (logging.WARNING, logging.INFO, logging.DEBUG)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # docproc itself says when the database is away
     logging.getLogger("docproc").setLevel(levels[min(verbose, 2)])
 
 
@@ -104,11 +106,12 @@ def parse(
     wait: Annotated[bool, typer.Option("--wait", help="Stay until every parse is there.")] = False,
     profile: Profile = None,
     file: Config = None,
+    max_duration: MaxDuration = None,
     quiet: Quiet = False,
 ) -> None:
     """Submit what is new to the parser and collect what is ready. Exit 4 when some are not ready yet."""
     with _opened(profile, file) as it:
-        _run(it, "parse", [], (Command.PARSE,), stay=wait, quiet=quiet)
+        _run(it, "parse", [], (Command.PARSE,), stay=wait, quiet=quiet, limit=max_duration)
 
 
 @app.command(rich_help_panel=PIPELINE)
@@ -126,22 +129,27 @@ def chunk(profile: Profile = None, file: Config = None, quiet: Quiet = False) ->
 
 
 @app.command(rich_help_panel=PIPELINE)
-def embed(profile: Profile = None, file: Config = None, quiet: Quiet = False) -> None:
+def embed(profile: Profile = None, file: Config = None, max_duration: MaxDuration = None, quiet: Quiet = False) -> None:
     """Buy the vectors that are missing, and complete what is whole."""
     with _opened(profile, file) as it:
-        _run(it, "embed", [], (Command.EMBED,), stay=False, quiet=quiet)
+        _run(it, "embed", [], (Command.EMBED,), stay=False, quiet=quiet, limit=max_duration)
 
 
 @app.command("run-all", rich_help_panel=PIPELINE)
 def run_all(
-    paths: Paths = None, profile: Profile = None, file: Config = None, user: User = None, quiet: Quiet = False
+    paths: Paths = None,
+    profile: Profile = None,
+    file: Config = None,
+    user: User = None,
+    max_duration: MaxDuration = None,
+    quiet: Quiet = False,
 ) -> None:
     """Ingest PATHS, then take every open document through all stages at once, until none is left.
 
     Examples: docproc run-all reports/     docproc run-all --profile production
     """
     with _opened(profile, file, user) as it:
-        _run(it, "run-all", paths or [], tuple(Command), stay=True, quiet=quiet)
+        _run(it, "run-all", paths or [], tuple(Command), stay=True, quiet=quiet, limit=max_duration)
 
 
 # ── look ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -173,7 +181,9 @@ def status(
         else:
             jobs = reads.jobs_of(it.settings.user, document, os.path.abspath(document))  # noqa: PTH100
             if not jobs:
-                raise ConfigError("config.invalid", f"no document {document}", try_="give its path, or the beginning of its id")
+                raise ConfigError(
+                    "config.invalid", f"no document {document}", try_="give its path, or the beginning of its id"
+                )
             views.show_document([(job, reads.history(job["job_id"])) for job in jobs], json=json)
 
 
@@ -196,6 +206,33 @@ def search(
 
     with _opened(profile, file, user) as it:
         show_hits(look_for(it, words, limit=limit, source=source), json=json)
+
+
+# ── fix ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command(rich_help_panel=FIX)
+def retry(
+    documents: Annotated[list[str] | None, typer.Argument(help="Ids, beginnings of ids, or paths; none: all.")] = None,
+    code: Annotated[
+        list[str] | None, typer.Option("--code", help="Only those that failed with this error code.")
+    ] = None,
+    state: Annotated[list[State] | None, typer.Option("--state", help="Only those in this failure state.")] = None,
+    resubmit: Annotated[bool, typer.Option("--resubmit", help="Also where the parse must be paid for again.")] = False,
+    profile: Profile = None,
+    file: Config = None,
+    user: User = None,
+) -> None:
+    """Send failed documents back to where they failed, with fresh attempts; free unless --resubmit.
+
+    Examples: docproc retry     docproc retry --code parse.timeout --resubmit
+    """
+    from docproc.retry import retry as send_back
+
+    with _opened(profile, file, user) as it:
+        done = send_back(it, documents or [], codes=code, states=state, priced=resubmit)
+        typer.echo(f"sent back {done.sent}" + (f" · left {done.priced}: --resubmit pays again" if done.priced else ""))
+        typer.echo("next  docproc run-all" if done.sent else "nothing to run", err=True)
 
 
 # ── set up ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -230,7 +267,7 @@ def migrate(
         typer.echo("\n".join(done) if done else f"schema {migrations.latest() if to is None else to}: nothing to do")
 
 
-@app.command(rich_help_panel=SETUP)
+@app.command(rich_help_panel=FIX)
 def cleanup(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and leave it.")] = False,
     profile: Profile = None,
@@ -262,13 +299,25 @@ def _named(paths: list[str] | None) -> list[str]:
     return paths
 
 
-def _run(it: App, name: str, paths: list[str], commands: tuple[Command, ...], *, stay: bool, quiet: bool) -> None:
+def _run(
+    it: App,
+    name: str,
+    paths: list[str],
+    commands: tuple[Command, ...],
+    *,
+    stay: bool,
+    quiet: bool,
+    limit: str | None = None,
+) -> None:
     """Ingests, drains, reports, and ends with the exit code that the report asks for."""
+    from docproc.config import parse_duration
     from docproc.run import run
     from docproc.views.run import RunProgress, show_report
 
-    report = run(it, name, paths, commands, stay=stay, progress=RunProgress(quiet=quiet))
-    it.store.runs.end(report.exit_code, report.summary())
+    progress, seconds = RunProgress(quiet=quiet), None if limit is None else parse_duration(limit)
+    report = run(it, name, paths, commands, stay=stay, progress=progress, max_duration=seconds)
+    if not isinstance(report.trouble, DatabaseError):
+        it.store.runs.end(report.exit_code, report.summary())
     if not quiet or report.exit_code is not Exit.OK:
         show_report(report)
     raise typer.Exit(int(report.exit_code))

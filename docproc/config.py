@@ -85,6 +85,7 @@ class RunnerSettings:
     max_attempts: int = 5  # tries of one stage before the document fails
     backoff_base: float = 2.0  # wait after the first failed try; doubles with each
     backoff_cap: float = 300.0  # the longest wait between two tries
+    stop_after_alike: int = 25  # failures in a row with one code after which a run stops; 0: never
     parse_threads: int = 8  # calls to the parser at once
     cpu_threads: int = 2  # documents chunked at once
     embed_threads: int = 4  # requests to the embedder at once
@@ -295,6 +296,14 @@ def _convert(key: str, value: object, kind: type, origin: str) -> object:
     if key in _CHOICES and converted not in _CHOICES[key]:
         raise _unknown("value", str(converted), _CHOICES[key], where=f"{key} in {origin}")
     return converted
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of ``90``, ``90s``, ``45m``, ``2h``. Raises ConfigError for anything else."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    if found is None:
+        raise ConfigError("config.invalid", f"{text!r} is not a duration", try_="90s, 45m or 2h")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 
 def _number(value: float | str, kind: type) -> object:

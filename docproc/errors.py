@@ -6,7 +6,8 @@ DocprocError                    what, why, remedy, a stable code
 │   ├── DatabaseError           10  unreachable, full or not set up
 │   ├── SchemaError             13  schema older or newer than the program
 │   ├── CredentialsError        12  a key was refused
-│   └── QuotaError              5   the provider says that the money is used up
+│   ├── QuotaError              5   the provider says that the money is used up
+│   └── AlikeError              4   documents fail alike, one after the other
 └── JobError                    one document's trouble; the other documents go on
     ├── TransientError          goes away by itself: retried with backoff, costs an attempt
     ├── ThrottledError          the provider asks to wait: costs no attempt
@@ -84,6 +85,15 @@ class QuotaError(ProgramError):
     exit_code = Exit.MONEY
 
 
+class AlikeError(ProgramError):
+    """Document after document fails alike: likely the fault is not theirs, so the run stops before all have failed."""
+
+    exit_code = Exit.WORK_LEFT
+
+    def __init__(self, error: DocprocError, count: int) -> None:
+        super().__init__("run.alike", f"{count} documents in a row failed with {error.code}", why=str(error))
+
+
 class JobError(DocprocError):
     """Trouble of one document; becomes an outcome of its job, never of the program."""
 
@@ -145,7 +155,9 @@ REMEDIES: dict[str, str] = {
     "storage.rejected": "see the storage's answer; check the bucket's limits",
     "job.lease_expired": "its process died several times; look at the document's type and size, then docproc retry",
     "job.unexpected": "run again with -vv for the traceback; please report it",
+    "run.alike": "mend the cause, then: docproc retry; [runner] stop_after_alike = 0 never stops",
     "database.unreachable": "check DATABASE_URL and that the server answers: docproc validate-deploy",
+    "database.full": "make room on the database server, then run again: nothing is lost",
     "database.not_set_up": "run: docproc migrate",
     "database.local_start": "see the log named above; DATABASE_URL=… uses a server of your own instead",
     "database.local_missing": "pip install 'docproc[local]', or set DATABASE_URL",

@@ -109,7 +109,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A claimed row of ``upload_jobs``: this process may work on it while its lease lasts and its fence is unchanged."""
+    """A claimed row of ``upload_jobs``: ours while its lease lasts and its fence is unchanged."""
 
     job_id: UUID
     document_id: UUID
@@ -233,7 +233,7 @@ class PendingChunk:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A provider's answer to one request: vectors of shape (inputs, dimensions), float32, in the order of the inputs."""
+    """The answer to one request: float32 vectors of shape (inputs, dimensions), in the order of the inputs."""
 
     vectors: NDArray[np.float32]
     tokens: int | None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from signal import Signals
 from typing import Any
 
-from docproc.errors import Exit
+from docproc.errors import Exit, ProgramError
 from docproc.runner import Tally
 from docproc.stages.ingest import Refused
 from docproc.states import State
@@ -24,6 +24,7 @@ class Report:
     refused: list[Refused] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
     signal: Signals | None = None
+    trouble: ProgramError | None = None
     started: float = field(default_factory=time.monotonic)
 
     def add(self, entry: Ingested | Refused) -> None:
@@ -50,7 +51,9 @@ class Report:
 
     @property
     def exit_code(self) -> Exit:
-        """0, 1 when all that was tried failed, 3 when some did, 4 when work is left; 130 and 143 for a signal."""
+        """0, 1 when all that was tried failed, 3 when some did, 4 when work is left, or what stopped the run."""
+        if self.trouble is not None:
+            return self.trouble.exit_code
         if self.signal is not None:
             return Exit(128 + self.signal)
         if self.tally.left:

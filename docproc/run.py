@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
+from docproc.errors import ProgramError
 from docproc.report import Report
 from docproc.runner import Runner, Tally
 from docproc.stages.ingest import find, ingest
@@ -33,9 +35,10 @@ class Progress(Protocol):
 
 
 class Stop:
-    """Whether a signal asked this run to end, and which."""
+    """Whether this run was asked to end: by a signal, and by which, or by its time limit."""
 
     def __init__(self) -> None:
+        self.asked = False
         self.signal: signal.Signals | None = None
         self.told: Callable[[], None] = lambda: None
 
@@ -44,34 +47,54 @@ class Stop:
         if self.signal is not None:
             os._exit(128 + number)
         self.signal = signal.Signals(number)
+        self.ask()
+
+    def ask(self) -> None:
+        """Asks for an orderly stop."""
+        self.asked = True
         self.told()
 
 
 @contextmanager
-def stoppable() -> Iterator[Stop]:
-    """Turns SIGINT and SIGTERM into an orderly stop for as long as the context lasts."""
+def stoppable(max_duration: float | None = None) -> Iterator[Stop]:
+    """Turns SIGINT, SIGTERM and the end of ``max_duration`` seconds into an orderly stop while the context lasts."""
     stop = Stop()
+    timer = threading.Timer(max_duration or 0.0, stop.ask)
+    timer.daemon = True
+    if max_duration is not None:
+        timer.start()
     before = {number: signal.signal(number, stop.receive) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
+        timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def run(
-    app: App, name: str, paths: Sequence[str], commands: Sequence[Command], *, stay: bool, progress: Progress
+    app: App,
+    name: str,
+    paths: Sequence[str],
+    commands: Sequence[Command],
+    *,
+    stay: bool,
+    progress: Progress,
+    max_duration: float | None = None,
 ) -> Report:
     """Ingests ``paths``, then drains the stages of ``commands``; with ``stay`` until none of their jobs is left open.
 
-    Raises the ProgramError that stopped it.
+    After ``max_duration`` seconds it stops in good order. What stopped it once it was under way is in the report.
     """
     report = Report(goal=_goal(commands))
-    with stoppable() as stop:
+    with stoppable(max_duration) as stop:
         app.refuse_mixing()
-        _bring_in(app, name, paths, report, stop)
-        if commands and stop.signal is None:
-            _drain(app, name, commands, report, stop, stay=stay, progress=progress)
+        try:
+            _bring_in(app, name, paths, report, stop)
+            if commands and not stop.asked:
+                _drain(app, name, commands, report, stop, stay=stay, progress=progress)
+        except ProgramError as error:
+            report.trouble = error
         report.signal = stop.signal
     return report
 
@@ -83,7 +106,7 @@ def _bring_in(app: App, name: str, paths: Sequence[str], report: Report, stop: S
         report.add(entry)
         if report.news:
             app.store.runs.begin(name, app.settings.profile)
-        if stop.signal is not None:
+        if stop.asked:
             return
 
 
@@ -99,6 +122,8 @@ def _drain(
         on_tick=progress.tick,
     )
     stop.told = runner.stop
+    if stop.asked:  # between the last look and here
+        runner.stop()
     report.tally = runner.tally
     states = [state for command in commands for state in claimed_by(command)]
     progress.begin(app.store.queue.backlog(states).open, report.goal)

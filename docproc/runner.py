@@ -14,7 +14,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from docproc.errors import DocprocError, JobError, ProgramError, TransientError
+from docproc.errors import (
+    AlikeError,
+    CredentialsError,
+    DatabaseError,
+    DocprocError,
+    JobError,
+    ProgramError,
+    QuotaError,
+    TransientError,
+)
 from docproc.model import Advance, Fail, Job, Outcome, Retry
 from docproc.stages import Stage, outcome_of
 from docproc.states import FAILED, Command, State, claimed_by
@@ -76,6 +85,8 @@ class Runner:
         self._held: dict[UUID, tuple[Job, float]] = {}
         self._running: dict[Future[None], Command] = {}
         self._trouble: ProgramError | None = None
+        self._shut: set[Command] = set()
+        self._alike: tuple[str, int] = ("", 0)
         self.tally = Tally()
 
     def stop(self) -> None:
@@ -87,7 +98,6 @@ class Runner:
 
         Raises the ProgramError that stopped it, after everything that was held is settled or given back.
         """
-        states = [state for stage in self._stages for state in claimed_by(stage.command)]
         threads = sum(self._slots[stage.command] for stage in self._stages)
         with ThreadPoolExecutor(threads, thread_name_prefix="docproc") as pool, self._heartbeat():
             rescued_at = self._rescue()
@@ -97,14 +107,25 @@ class Runner:
                 started = self._start_due(pool)
                 self._reap(timeout=TICK)
                 self._on_tick(self.tally)
-                if not started and not self._running and not self._wait_for_work(states, stay=stay):
+                if not started and not self._running and not self._wait_for_work(stay=stay):
                     break
             while self._running:
                 self._reap(timeout=TICK)
-        self.tally.left = self._queue.backlog(states).open if self._trouble is None else 0
+        if isinstance(self._trouble, DatabaseError):
+            raise self._trouble
+        self.tally.left = self._queue.backlog(self._states(self._stages)).open
         if self._trouble is not None:
             raise self._trouble
         return self.tally
+
+    @staticmethod
+    def _states(stages: Sequence[Stage]) -> list[State]:
+        return [state for stage in stages for state in claimed_by(stage.command)]
+
+    @property
+    def _open_stages(self) -> list[Stage]:
+        """The stages whose provider still lets us in."""
+        return [stage for stage in self._stages if stage.command not in self._shut]
 
     def _rescue(self) -> float:
         freed = self._queue.rescue()
@@ -116,11 +137,11 @@ class Runner:
         """Claims what is due for the free threads of each stage and starts it; returns the number of jobs."""
         started = 0
         busy = Counter(self._running.values())
-        for stage in self._stages:
+        for stage in self._open_stages:
             free = self._slots[stage.command] - busy[stage.command]
             if free <= 0 or self._stopping.is_set():
                 continue
-            jobs = self._queue.claim(claimed_by(stage.command), free * stage.batch)
+            jobs = self._claim(stage, free * stage.batch)
             if jobs:
                 self._on_work()
                 self._hold(jobs)
@@ -130,21 +151,33 @@ class Runner:
             started += len(jobs)
         return started
 
+    def _claim(self, stage: Stage, limit: int) -> list[Job]:
+        tries = self._queue.tries
+        jobs = self._queue.claim(claimed_by(stage.command), limit)
+        if self._queue.tries > tries + 1:
+            # An answer was lost with the connection, and with it perhaps jobs that are ours without our knowing.
+            with self._lock:
+                held = [job for job, _ in self._held.values()]
+            self._queue.disown([*held, *jobs])
+        return jobs
+
     def _reap(self, *, timeout: float) -> None:
         done, _ = wait(self._running, timeout=timeout, return_when=FIRST_COMPLETED) if self._running else ((), ())
         for future in done:
-            del self._running[future]
+            command = self._running.pop(future)
             error = future.exception()
             if isinstance(error, ProgramError):
                 self._trouble = self._trouble or error
-                self.stop()
+                self._shut.add(command)
+                if not isinstance(error, CredentialsError | QuotaError):
+                    self.stop()
             elif error is not None:
                 self.stop()
                 raise error
 
-    def _wait_for_work(self, states: Sequence[State], *, stay: bool) -> bool:
+    def _wait_for_work(self, *, stay: bool) -> bool:
         """Waits until a job is due, for a tick at most; False when there is nothing to stay for."""
-        backlog = self._queue.backlog(states)
+        backlog = self._queue.backlog(self._states(self._open_stages))
         if backlog.open == 0 or (not stay and backlog.due == 0):
             return False
         if backlog.due == 0:
@@ -196,9 +229,16 @@ class Runner:
     def _count(self, moved: Job, outcome: Outcome) -> None:
         with self._lock:
             self.tally.reached[moved.status] += 1
-            if moved.status in FAILED:
-                error = outcome.error if isinstance(outcome, Fail | Retry) else NOT_WHOLE
-                self.tally.failures.append(Failure(moved.source, moved.status, error))
+            if moved.status not in FAILED:
+                self._alike = ("", 0)
+                return
+            error = outcome.error if isinstance(outcome, Fail | Retry) else NOT_WHOLE
+            self.tally.failures.append(Failure(moved.source, moved.status, error))
+            code, count = self._alike
+            self._alike = (error.code, count + 1 if error.code == code else 1)
+            if self._alike[1] == self._settings.stop_after_alike:
+                self._trouble = AlikeError(error, self._alike[1])
+                self._stopping.set()
 
     # ── leases ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

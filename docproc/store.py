@@ -44,6 +44,23 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which failed jobs are meant: by error code, by failure state, by document; None is all."""
+
+    codes: list[str] | None = None
+    states: list[str] | None = None
+    document_ids: list[UUID] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """How many jobs were ``sent`` back, and how many were left because their parse would be paid for again."""
+
+    sent: int
+    priced: int
+
+
+@dataclass(frozen=True, slots=True)
 class ParseCall:
     """The intent to have a document parsed by one parser with its settings; ``client_ref`` names it at the service."""
 
@@ -60,6 +77,9 @@ class ParseCall:
 class Queue(Protocol):
     """Claims and settles. Every method after ``claim`` is refused when the job's lease was lost."""
 
+    tries: int
+    """How often ``claim`` was sent to the database, tries after a lost connection included."""
+
     def claim(self, states: Sequence[State], limit: int) -> list[Job]:
         """Claims up to ``limit`` due jobs that stand in ``states``: counts an attempt and raises the fence of each."""
 
@@ -74,6 +94,9 @@ class Queue(Protocol):
 
     def release(self, jobs: Iterable[Job]) -> int:
         """Gives claims back untouched, their attempt too; returns how many were still held."""
+
+    def disown(self, held: Iterable[Job]) -> int:
+        """Gives back what this process claimed but does not know to hold; returns how many."""
 
     def rescue(self) -> int:
         """Frees jobs whose lease ran out or whose process on this host is dead; returns how many."""
@@ -126,13 +149,15 @@ class Vectors(Protocol):
     def pending_chunks(self, jobs: Sequence[Job]) -> list[PendingChunk]:
         """The chunks of ``jobs`` that have no vector, in order of job and chunk."""
 
-    def begin_call(self, operation: str, jobs: Sequence[Job], *, tokens: int, inputs: int) -> int:
+    def begin_call(self, operation: str, jobs: Sequence[Job], *, tokens: int, inputs: int) -> UUID:
         """Opens the ledger row of one request to the embedder; returns its id."""
 
-    def save_vectors(self, call_id: int, jobs: Sequence[Job], chunks: Sequence[PendingChunk], answer: Embedded) -> None:
+    def save_vectors(
+        self, call_id: UUID, jobs: Sequence[Job], chunks: Sequence[PendingChunk], answer: Embedded
+    ) -> None:
         """Writes the vectors of one response and closes its ledger row, in one transaction."""
 
-    def end_call(self, call_id: int, outcome: str, answer: Embedded | None = None) -> None:
+    def end_call(self, call_id: UUID, outcome: str, answer: Embedded | None = None) -> None:
         """Closes a ledger row whose request brought nothing to store."""
 
     def search(

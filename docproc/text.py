@@ -44,7 +44,7 @@ def fingerprint(parsed: ParsedDocument) -> str:
 
 
 def decode(data: bytes) -> str:
-    """The text of a file: UTF-8, UTF-16 with a byte order mark, else Windows-1252, which has a letter for every byte."""
+    """The text of a file: UTF-8, UTF-16 with a byte order mark, else Windows-1252, which reads every byte."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")
     try:

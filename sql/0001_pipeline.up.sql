@@ -100,7 +100,7 @@ CREATE TABLE docproc.runs (
 
 -- The ledger: a row for every paid call, written before it and closed after it.
 CREATE TABLE docproc.api_calls (
-  call_id         bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+  call_id         uuid PRIMARY KEY,
   run_id          uuid REFERENCES docproc.runs ON DELETE SET NULL,
   provider        text NOT NULL,
   operation       text NOT NULL,
@@ -128,7 +128,7 @@ CREATE TABLE docproc.parse_calls (
   submits       integer NOT NULL DEFAULT 0,
   submitting_at timestamptz,
   submitted_at  timestamptz,
-  call_id       bigint REFERENCES docproc.api_calls ON DELETE SET NULL,
+  call_id       uuid REFERENCES docproc.api_calls ON DELETE SET NULL,
   pages         integer,
   credits       numeric,
   created_at    timestamptz NOT NULL DEFAULT now(),

@@ -8,8 +8,8 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Protocol
 
-from docproc.chunkers.fixed_tokens import FixedTokens
 from docproc.chunkers.markdown_simple import MarkdownSimple
+from docproc.chunkers.tokens import FixedTokens
 from docproc.errors import ConfigError
 from docproc.model import Chunk, ParsedDocument
 

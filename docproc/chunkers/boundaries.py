@@ -85,6 +85,6 @@ def _between_characters(text: str, floor: int, hard: int) -> int:
 
 def _joined(before: str, after: str) -> bool:
     """Whether two characters belong to one cluster: a simplified reading of Unicode's UAX #29."""
-    if after == _ZERO_WIDTH_JOINER or before == _ZERO_WIDTH_JOINER:
+    if _ZERO_WIDTH_JOINER in (before, after):
         return True
     return unicodedata.category(after) in ("Mn", "Mc", "Me") or "\U0001f3fb" <= after <= "\U0001f3ff"

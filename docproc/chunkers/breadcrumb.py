@@ -30,7 +30,7 @@ class Breadcrumbs:
         self._known: dict[tuple[str, ...], Breadcrumb] = {}
 
     def of(self, path: tuple[str, ...]) -> Breadcrumb:
-        """The breadcrumb of ``path``: without its outermost headings, then with its last one cut, where it is too long."""
+        """The breadcrumb of ``path``; one too long loses its outermost headings, then the end of its last one."""
         known = self._known.get(path)
         if known is None:
             known = self._known[path] = self._shortened(path)

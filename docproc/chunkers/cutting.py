@@ -1,4 +1,4 @@
-"""Cuts a run of blocks that is too long for one chunk, at the strongest boundary that leaves each part within its room."""
+"""Cuts a run of blocks that is too long for one chunk at the strongest boundaries that keep each part within it."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def _end(index: TokenIndex, blocks: Sequence[Block], start: int, stop: int, room
     whole = index.count_within(start, stop, room)
     if whole is not None:
         return stop, whole
-    shortest = index.first_character(start) + 1
+    first = index.first_character(start)
     aim, end = room, stop + 1
     while True:
-        hard = max(min(index.reach(start, max(aim, 1)), stop, end - 1), shortest)
-        search = _Cut(index, start, _soft(index, start, stop, hard, room), hard, room)
-        end = index.trim(start, search.among(blocks, start))[1]
+        hard = max(min(index.reach(start, max(aim, 1)), stop, end - 1), first + 1)
+        search = _Cut(index, first, _soft(index, start, stop, hard, room), hard, room)
+        end = index.trim(start, search.among(blocks, first))[1]
         count = index.count(start, end)
-        if count <= room or end <= shortest:
+        if count <= room or end <= first + 1:
             return end, count
         aim -= count - room
 
@@ -136,7 +136,7 @@ class _Cut:
         return end.endswith((":", "：")) or (end.startswith("**") and end.endswith("**") and "\n" not in end)
 
     def _may_part(self, blocks: Sequence[Block], at: int) -> bool:
-        """Whether to part a bound block after all: a lead-in from what fits only without it, or half a chunk of lead."""
+        """Whether to part a bound block after all: it fits only without its lead-in, or the lead is half a chunk."""
         fits = self._whole(blocks[at]) and blocks[at - 1].kind is Kind.PARAGRAPH
         return fits or self.index.estimate(self.start, blocks[at].start) > self.room // 2
 

@@ -34,5 +34,7 @@ def check(chunker: DataclassInstance) -> None:
 
 def version(revision: str, chunker: DataclassInstance) -> str:
     """``revision`` and every parameter that is not the default, in the order of the fields: ``1+max=200``."""
-    values: list[tuple[str, Any, Any]] = [(one.name, getattr(chunker, one.name), one.default) for one in fields(chunker)]
+    values: list[tuple[str, Any, Any]] = [
+        (one.name, getattr(chunker, one.name), one.default) for one in fields(chunker)
+    ]
     return revision + "".join(f"+{name}={value}" for name, value, default in values if value != default)

@@ -74,7 +74,7 @@ class TokenIndex:
         return total
 
     def estimate(self, start: int, end: int) -> int:
-        """The tokens of the whole text's encoding that begin in ``[start, end)``: ``count`` but for a few at the ends."""
+        """The tokens of the whole text that begin in ``[start, end)``: ``count`` but for a few at the ends."""
         return bisect_left(self._starts, end) - bisect_left(self._starts, start)
 
     def count_within(self, start: int, end: int, limit: int) -> int | None:
@@ -142,7 +142,7 @@ class TokenIndex:
         return high
 
     def _append(self, start: int, end: int) -> None:
-        """Adds where the tokens of one window begin: a token that begins inside a character stands at that character."""
+        """Adds where a window's tokens begin; one that begins inside a character stands at that character."""
         import numpy as np
 
         widths, inner = _token_widths()

@@ -82,6 +82,11 @@ class ClusterHandle(shared.Use):
         }
         return " ".join(f"{name}={_quoted(value)}" for name, value in parameters.items())
 
+    def revive(self) -> str:
+        """Starts the server again where it has died; returns the ``dsn``, which may have changed."""
+        self.ensure()
+        return self.dsn
+
 
 def _quoted(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")

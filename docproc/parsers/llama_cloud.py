@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from docproc.config import ParserSettings
 
-CLIENT_REF = "docproc_ref"
+CLIENT_REF = "client_ref"
 """The key in the service's ``user_metadata`` under which a job carries our name for it."""
 
 _STATES = {"PENDING": "waiting", "RUNNING": "waiting", "COMPLETED": "ready", "FAILED": "failed", "CANCELLED": "failed"}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from docproc.errors import ConfigError
 from docproc.model import Source, document_id
 from docproc.postgres.database import Database, query
 from docproc.states import INITIAL, State
 from docproc.store import Ingested, Target
+
+if TYPE_CHECKING:
+    from docproc.postgres.database import Conn, Row
 
 
 class Catalogue:
@@ -39,9 +43,12 @@ class Catalogue:
             "complete": str(State.COMPLETE),
             "owner": self._owner,
         }
-        with self._db.transaction() as conn:
+
+        def write(conn: Conn) -> tuple[Row | None, Row | None]:
             job = conn.execute(query("add_job"), values).fetchone()
-            row = conn.execute(query("add_source"), values).fetchone()
+            return job, conn.execute(query("add_source"), values).fetchone()
+
+        job, row = self._db.attempt(write)
         assert row is not None
         outcome = "duplicate" if job is None else "new" if row["is_new"] else "changed"
         return Ingested(source, document_id(target.user, source.sha), outcome)
@@ -51,12 +58,11 @@ class Catalogue:
 
         Raises ConfigError when the database is used with the other kind: mock and real vectors must not mix.
         """
-        with self._db.transaction() as conn:
-            row = conn.execute(query("providers")).fetchone()
-            if row is None:
-                conn.execute(query("record_providers"), {"parser": parser, "embedder": embedder})
-                row = conn.execute(query("providers")).fetchone()
-        assert row is not None
+        rows = self._db.rows("providers")
+        if not rows:
+            self._db.run("record_providers", {"parser": parser, "embedder": embedder})
+            rows = self._db.rows("providers")
+        (row,) = rows
         for what, have, now in (("parser", row["parser_kind"], parser), ("embedder", row["embedder_kind"], embedder)):
             if have != now:
                 raise ConfigError(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from docproc.model import Job
 from docproc.postgres.database import Database, query
 from docproc.store import ParseCall
+
+if TYPE_CHECKING:
+    from docproc.postgres.database import Conn
 
 
 class ParseCalls:
@@ -18,7 +22,7 @@ class ParseCalls:
 
     def parse_call(self, job: Job, parser: str) -> ParseCall:
         """The call for this document and parser settings, written now unless it exists."""
-        values = {"document_id": job.document_id, "parser": parser, "client_ref": f"docproc-{uuid4()}"}
+        values = {"document_id": job.document_id, "parser": parser, "client_ref": _new_ref()}
         rows = self._db.rows("parse_call", values)
         if not rows:  # another process wrote it between the insert and the look; now it is visible
             rows = self._db.rows("parse_call", values)
@@ -30,14 +34,18 @@ class ParseCalls:
             "parse_call_id": call.parse_call_id,
             "submits": call.submits,
             "state": call.state,
+            "call_id": uuid4(),
             "run_id": self._run_id,
             "job_id": job.job_id,
         }
-        with self._db.transaction() as conn:
+
+        def write(conn: Conn) -> bool:
             ours = conn.execute(query("begin_submit"), values).rowcount == 1
             if ours:
                 conn.execute(query("open_parse_call"), values)
-        return ours
+            return ours
+
+        return self._db.attempt(write)
 
     def submitted(self, call: ParseCall, external_id: str) -> None:
         """Stores the service's id of the job and notes in the ledger that it was accepted."""
@@ -49,10 +57,14 @@ class ParseCalls:
 
     def parse_lost(self, call: ParseCall) -> None:
         """The service's job is of no more use (failed, expired, cancelled): a further submit makes a new one."""
-        self._db.run("parse_lost", {"parse_call_id": call.parse_call_id})
+        self._db.run("parse_lost", {"parse_call_id": call.parse_call_id, "client_ref": _new_ref()})
 
     def canonical_parse(self, job: Job, parsed_sha: str) -> str | None:
         """The stored parse of the user's earliest other document with the same parse, if there is one."""
         values = {"user": job.user_id, "parsed_sha": parsed_sha, "document_id": job.document_id}
         rows = self._db.rows("canonical_parse", values)
         return str(rows[0]["parsed_path"]) if rows else None
+
+
+def _new_ref() -> str:
+    return f"docproc-{uuid4()}"

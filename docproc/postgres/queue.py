@@ -15,19 +15,15 @@ from docproc.model import Advance, Chunked, Done, Fail, Job, Outcome, Parsed, Re
 from docproc.postgres import products
 from docproc.postgres.database import Database, query
 from docproc.states import TRANSITIONS, State, path, transition_from
-from docproc.store import Backlog
+from docproc.store import Backlog, Chosen, Retried
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from docproc.config import RunnerSettings
-    from docproc.postgres.database import Conn
+    from docproc.postgres.database import Conn, Row
 
 RESCUE_BATCH = 500
-
-
-class LeaseLostError(Exception):
-    """Rolls a settle back: the job belongs to somebody else by now."""
 
 
 class Queue:
@@ -37,6 +33,7 @@ class Queue:
         self._db = database
         self.owner = owner
         self._settings = settings
+        self.tries = 0
 
     def claim(self, states: Sequence[State], limit: int, *, now: datetime | None = None) -> list[Job]:
         """Claims up to ``limit`` due jobs in ``states``; ``now`` stands in for the database's clock in tests."""
@@ -47,7 +44,12 @@ class Queue:
             "lease": self._settings.lease,
             "now": now,
         }
-        return [_job(row) for row in self._db.rows("claim", values)]
+
+        def write(conn: Conn) -> list[Row]:
+            self.tries += 1
+            return conn.execute(query("claim"), values).fetchall()
+
+        return [_job(row) for row in self._db.attempt(write)]
 
     def settle(self, job: Job, outcome: Outcome) -> Job | None:
         """Turns ``outcome`` into the row change, its product and its history, in one transaction.
@@ -55,19 +57,26 @@ class Queue:
         Returns the job as it stands afterwards, None when its lease was lost and nothing was written. A product that
         turns out incomplete in the transaction becomes a Retry.
         """
-        change = _change(job, outcome, self._settings)
+        change = {**_change(job, outcome, self._settings), "owner": self.owner}
+        tries = 0
+
+        def write(conn: Conn) -> bool:
+            nonlocal tries
+            tries += 1
+            if tries > 1 and conn.execute(query("settled"), change).fetchone() is not None:
+                return True  # the answer to our COMMIT was lost, not the COMMIT
+            if conn.execute(query("settle"), change).fetchone() is None:
+                return False
+            if isinstance(outcome, Done):
+                self._write(conn, job, outcome)
+            faultpoints.reach("settle.before_commit")
+            return True
+
         try:
-            with self._db.transaction() as conn:
-                if conn.execute(query("settle"), {**change, "owner": self.owner}).fetchone() is None:
-                    raise LeaseLostError
-                if isinstance(outcome, Done):
-                    self._write(conn, job, outcome)
-                faultpoints.reach("settle.before_commit")
-        except LeaseLostError:
-            return None
+            held = self._db.attempt(write)
         except TransientError as error:
             return self.settle(job, Retry(error))
-        return replace(job, status=State(change["to"]))
+        return replace(job, status=State(change["to"])) if held else None
 
     def renew(self, jobs: Iterable[Job]) -> set[UUID]:
         """Extends the leases of ``jobs`` by the lease's length; a job whose id does not come back is lost."""
@@ -77,6 +86,10 @@ class Queue:
     def release(self, jobs: Iterable[Job]) -> int:
         """Gives claims back untouched, their attempt too; returns how many were still held."""
         return self._db.run("release", self._held(jobs))
+
+    def disown(self, held: Iterable[Job]) -> int:
+        """Gives back what this process claimed but does not know to hold; returns how many."""
+        return self._db.run("disown", {"owner": self.owner, "held": [job.job_id for job in held]})
 
     def rescue(self, *, now: datetime | None = None) -> int:
         """Frees jobs whose lease ran out or whose process on this host is dead; returns how many."""
@@ -95,6 +108,19 @@ class Queue:
             "failures": [str(row.failure) for row in TRANSITIONS],
         }
         return len(self._db.rows("rescue", values)) if owners else 0
+
+    def retry(self, chosen: Chosen, *, parser: str, max_submits: int, priced: bool) -> Retried:
+        """Sends failed jobs back to where they failed; those whose parse must be bought again only with ``priced``."""
+        values = {
+            "codes": chosen.codes,
+            "states": chosen.states,
+            "document_ids": chosen.document_ids,
+            "parser": parser,
+            "max_submits": max_submits,
+            "priced": priced,
+            "owner": self.owner,
+        }
+        return Retried(**self._db.rows("retry_jobs", values)[0])
 
     def backlog(self, states: Sequence[State]) -> Backlog:
         """How much is left to do in ``states``."""

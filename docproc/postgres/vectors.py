@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from docproc import faultpoints
 from docproc.model import Embedded, Hit, Job, PendingChunk, sha256
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from docproc.postgres.database import Conn
+    from docproc.postgres.database import Conn, Row
 
 
 class Vectors:
@@ -32,9 +32,11 @@ class Vectors:
         """The chunks of ``jobs`` that have no vector, in order of job and chunk."""
         return [PendingChunk(**row) for row in self._db.rows("pending_chunks", _ids(jobs))]
 
-    def begin_call(self, operation: str, jobs: Sequence[Job], *, tokens: int, inputs: int) -> int:
+    def begin_call(self, operation: str, jobs: Sequence[Job], *, tokens: int, inputs: int) -> UUID:
         """Opens the ledger row of one request to the embedder; returns its id."""
+        call_id = uuid4()
         values = {
+            "call_id": call_id,
             "run_id": self._run_id,
             "provider": "openai",
             "operation": operation,
@@ -43,15 +45,19 @@ class Vectors:
             "units_estimated": tokens,
             "inputs": inputs,
         }
-        return int(self._db.rows("begin_call", values)[0]["call_id"])
+        self._db.run("begin_call", values)
+        return call_id
 
-    def save_vectors(self, call_id: int, jobs: Sequence[Job], chunks: Sequence[PendingChunk], answer: Embedded) -> None:
+    def save_vectors(
+        self, call_id: UUID, jobs: Sequence[Job], chunks: Sequence[PendingChunk], answer: Embedded
+    ) -> None:
         """Writes the vectors of one response and closes its ledger row, in one transaction.
 
         ``answer.vectors`` has one row for each of ``chunks``, in their order.
         """
         version = {"model": jobs[0].embed_model, "version": jobs[0].embed_version}
-        with self._db.transaction() as conn:
+
+        def write(conn: Conn) -> None:
             self._db.know_vectors(conn)
             conn.execute(query("incoming_vectors"))
             _copy(conn, zip(chunks, answer.vectors, strict=True))
@@ -59,7 +65,9 @@ class Vectors:
             conn.execute(query("count_embeds"), _ids(jobs))
             conn.execute(query("end_call"), _closing(call_id, "ok", answer))
 
-    def end_call(self, call_id: int, outcome: str, answer: Embedded | None = None) -> None:
+        self._db.attempt(write)
+
+    def end_call(self, call_id: UUID, outcome: str, answer: Embedded | None = None) -> None:
         """Closes a ledger row whose request brought nothing to store."""
         self._db.run("end_call", _closing(call_id, outcome, answer))
 
@@ -67,17 +75,13 @@ class Vectors:
         self, vector: NDArray[np.float32], *, user: str, model: str, version: str, limit: int, source: str | None = None
     ) -> list[Hit]:
         """The nearest chunks of live, complete documents by cosine, best first; ``source`` is a LIKE pattern."""
-        with self._db.transaction() as conn:
+        values = {"query": vector, "user": user, "model": model, "version": version, "limit": limit, "source": source}
+
+        def look(conn: Conn) -> list[Row]:
             self._db.know_vectors(conn)
-            values = {
-                "query": vector,
-                "user": user,
-                "model": model,
-                "version": version,
-                "limit": limit,
-                "source": source,
-            }
-            rows = conn.execute(query("search"), values).fetchall()
+            return conn.execute(query("search"), values).fetchall()
+
+        rows = self._db.attempt(look)
         return [Hit(**{**row, "heading_path": tuple(row["heading_path"])}) for row in rows]
 
 
@@ -90,7 +94,7 @@ def _copy(conn: Conn, pairs: Iterable[tuple[PendingChunk, NDArray[np.float32]]])
             copy.write_row((chunk.chunk_id, chunk.embed_sha, vector, sha256(vector.tobytes())))
 
 
-def _closing(call_id: int, outcome: str, answer: Embedded | None) -> dict[str, object]:
+def _closing(call_id: UUID, outcome: str, answer: Embedded | None) -> dict[str, object]:
     tokens, request_id = (answer.tokens, answer.request_id) if answer else (None, None)
     return {"call_id": call_id, "outcome": outcome, "units_reported": tokens, "request_id": request_id}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from docproc.report import Report
 from docproc.runner import Tally
 from docproc.states import State
-from docproc.views.errors import show_failures
+from docproc.views.errors import show_error, show_failures
 from docproc.views.terminal import messages
 from docproc.views.words import duration
 
@@ -76,6 +76,8 @@ def show_report(report: Report) -> None:
     words += [f"failed {report.failed}", f"waiting {report.tally.left}", duration(time.monotonic() - report.started)]
     messages().print(" · ".join([*words, f"exit {report.exit_code:d}"]))
     show_failures([*report.refused, *report.tally.failures])
+    if report.trouble is not None:
+        show_error(report.trouble)
 
 
 _OUTCOMES = ("new", "changed", "duplicate", "unchanged")

@@ -67,10 +67,12 @@ class Server:
             client.close()
         self.clients.clear()
         self.process.send_signal(sign)
-        code = self.process.wait(timeout=10)
-        if self.process.stdout:
-            self.process.stdout.close()
-        return code
+        try:
+            return self.process.wait(timeout=10)
+        finally:
+            self.process.kill()
+            if self.process.stdout:
+                self.process.stdout.close()
 
 
 Start = Callable[..., Server]

@@ -30,7 +30,9 @@ class FixedTokens:
         check(self)
         if self.overlap > self.max // 2:
             raise ConfigError(
-                "config.invalid", f"the chunker's overlap is {self.overlap}", why=f"it is at most half of max, {self.max}"
+                "config.invalid",
+                f"the chunker's overlap is {self.overlap}",
+                why=f"it is at most half of max, {self.max}",
             )
 
     @property
