@@ -239,13 +239,18 @@ def retry(
 
 
 @app.command("validate-deploy", rich_help_panel=SETUP)
-def validate_deploy(profile: Profile = None, file: Config = None, json: Json = False) -> None:
+def validate_deploy(
+    data: Annotated[bool, typer.Option("--data", help="Check every row of the data too.")] = False,
+    profile: Profile = None,
+    file: Config = None,
+    json: Json = False,
+) -> None:
     """Check the environment before it is used: reads only, costs nothing. Exit 6 when something is wrong."""
     from docproc import checks
     from docproc.views.checks import show_results
 
     with _opened(profile, file) as it:
-        results = list(checks.run(it, checks.every()))
+        results = list(checks.run(it, checks.every(data=data)))
         show_results(results, json=json)
     if any(result.finding.level == "error" for result in results):
         raise typer.Exit(Exit.PROBLEMS)

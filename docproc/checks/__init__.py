@@ -64,8 +64,9 @@ def _ask(check: Check, app: App) -> Finding:
         return Finding("error", str(error), error.remedy)
 
 
-def every() -> tuple[Check, ...]:
-    """All checks, in the order in which they are asked."""
+def every(*, data: bool = False) -> tuple[Check, ...]:
+    """All checks, in the order in which they are asked; those that read every row only with ``data``."""
+    from docproc.checks import data as of_data
     from docproc.checks import database, environment, services
 
-    return (*environment.CHECKS, *database.CHECKS, *services.CHECKS)
+    return (*environment.CHECKS, *database.CHECKS, *services.CHECKS, *(of_data.CHECKS if data else ()))

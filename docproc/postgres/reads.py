@@ -55,6 +55,10 @@ class Reads:
         """Every change of one job, oldest first."""
         return self._db.rows("history", {"job_id": job_id})
 
+    def broken_invariants(self, *, lease: float, max_submits: int) -> list[Row]:
+        """``invariant``, ``what``, ``times`` and an ``example`` for each invariant that the data break."""
+        return self._db.rows("invariants", {"lease": lease, "max_submits": max_submits})
+
     def expired_leases(self) -> int:
         """Claims whose lease has run out."""
         return int(self._db.rows("expired_leases")[0]["expired"])
