@@ -72,14 +72,23 @@ def main() -> None:
         sys.exit(Exit.FAILED)
 
 
-@app.callback()
-def _globally(
-    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version and exit.")] = False,
-    verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more; -vv with tracebacks.")] = 0,
-) -> None:
-    if version:
+def _say_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"docproc {__version__}")
         raise typer.Exit
+
+
+# Eager with a callback of its own: the body below runs only once there is a command.
+Version = Annotated[
+    bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version and exit.")
+]
+
+
+@app.callback()
+def _globally(
+    version: Version = False,  # noqa: ARG001 - its callback has acted
+    verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more; -vv with tracebacks.")] = 0,
+) -> None:
     levels = (logging.WARNING, logging.INFO, logging.DEBUG)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # docproc itself says when the database is away

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -55,25 +56,9 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A block from character ``start`` to the next block's start; ``children`` tile it in the same way.
-
-    ``level`` (1 to 6) and ``title`` belong to headings. A table's children are its header (the row of dashes
-    included) and its rows.
-    """
-
-    kind: Kind
-    start: int
-    end: int
-    level: int = 0
-    title: str = ""
-    children: tuple[Block, ...] = ()
-
-
 @dataclass(slots=True)
 class _Node:
-    """A block as pyromark reports it, without the blanks and markers around it."""
+    """A block as pyromark reports it, in bytes of UTF-8, without the blanks and markers around it."""
 
     kind: Kind
     start: int
@@ -83,6 +68,51 @@ class _Node:
     children: list[_Node] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Source:
+    """A text with the place that was reached in it, in bytes and in characters; ``data`` is None for ASCII."""
+
+    text: str
+    data: bytes | None
+    byte: int
+    character: int
+
+    def at(self, byte: int) -> int:
+        """The character at ``byte``. Places are asked for in about rising order, so each step decodes only a little."""
+        if self.data is None:
+            self.character += byte - self.byte
+        elif byte >= self.byte:
+            self.character += len(self.data[self.byte : byte].decode())
+        else:
+            self.character -= len(self.data[byte : self.byte].decode())
+        self.byte = byte
+        return self.character
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block from character ``start`` to the next block's start. ``level`` (1 to 6) and ``title`` belong to headings.
+
+    Not slotted: ``children`` is worked out when it is first asked for, and for most blocks nobody asks.
+    """
+
+    kind: Kind
+    start: int
+    end: int
+    level: int = 0
+    title: str = ""
+    inside: tuple[_Source, Sequence[_Node]] | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def children(self) -> tuple[Block, ...]:
+        """The blocks in this one, which tile it; those of a table are its header, the row of dashes included, and rows."""
+        if self.inside is None:
+            return ()
+        source, nodes = self.inside
+        gap = Kind.HEADER if self.kind is Kind.TABLE else Kind.PARAGRAPH
+        return tuple(_tile(source, nodes, self.start, self.end, gap))
+
+
 def read_blocks(text: str) -> tuple[Block, ...]:
     """The top-level blocks of ``text``, in order, from its first to its last character.
 
@@ -90,9 +120,11 @@ def read_blocks(text: str) -> tuple[Block, ...]:
     event, such as link definitions, becomes a paragraph, so that nothing is left out.
     """
     body = _front_matter_end(text)
-    nodes = _Reader(text, body).nodes()
+    markdown = text[body:]
+    source = _Source(text, None if markdown.isascii() else markdown.encode(), 0, body)
     front = (Block(Kind.METADATA, 0, body),) if body else ()
-    return (*front, *_tile(text, nodes, body, len(text), Kind.PARAGRAPH))
+    blocks = tuple(_tile(source, _Reader().nodes(markdown), body, len(text), Kind.PARAGRAPH))
+    return (*front, *(blocks or (Block(Kind.PARAGRAPH, body, len(text)),)))
 
 
 def block_at(blocks: Sequence[Block], place: int) -> Block | None:
@@ -117,55 +149,60 @@ def _front_matter_end(text: str) -> int:
     return end.end() if end else 0
 
 
-def _tile(text: str, nodes: Iterable[_Node], start: int, end: int, gap: Kind) -> Iterator[Block]:
-    """Blocks for ``nodes`` such that every character from ``start`` to ``end`` is in one of them.
-
-    A block begins at the start of its first line (with indentation and quote marks) and ends where the next begins.
-    What stands between nodes and has a letter or digit in it becomes a block of kind ``gap``.
-    """
-    held: _Node | None = None
-    held_start = edge = start
-    for node in nodes:
-        line = text.rfind("\n", max(edge - 1, 0), node.start) + 1 or (edge if held is None else node.start)
-        if any(map(str.isalnum, text[edge:line])):
-            if held:
-                yield _block(text, held, held_start, edge)
-            held, held_start = _Node(gap, edge, line), edge
+def _tile(source: _Source, nodes: Iterable[_Node], start: int, end: int, gap: Kind) -> Iterator[Block]:
+    """Blocks for ``nodes`` that tile the text from ``start`` to ``end``: each ends where the next begins."""
+    held: tuple[int, _Node, int] | None = None
+    for placed in _place(source, nodes, start, end, gap):
         if held:
-            yield _block(text, held, held_start, line)
-            held_start = line
-        held, edge = node, max(line, node.end)
-    if any(map(str.isalnum, text[edge:end])):
-        if held:
-            yield _block(text, held, held_start, edge)
-        held, held_start = _Node(gap, edge, end), edge
+            yield _block(source, held, placed[0])
+        held = placed
     if held:
-        yield _block(text, held, held_start, end)
+        yield _block(source, held, end)
 
 
-def _block(text: str, node: _Node, start: int, end: int) -> Block:
-    gap = Kind.HEADER if node.kind is Kind.TABLE else Kind.PARAGRAPH
-    children = tuple(_tile(text, node.children, start, end, gap)) if node.children else ()
-    return Block(node.kind, start, end, node.level, " ".join("".join(node.title).split()), children)
+def _place(
+    source: _Source, nodes: Iterable[_Node], start: int, end: int, gap: Kind
+) -> Iterator[tuple[int, _Node, int]]:
+    """For each node: where its block begins, the node, and the node's first character.
+
+    A block begins with its first line, indentation and quote marks included. What stands between nodes and has a letter
+    or digit in it is a block of kind ``gap``; other marks stay with the block before.
+    """
+    text, edge, first = source.text, start, True
+    for node in nodes:
+        character = source.at(node.start)
+        line = text.rfind("\n", max(edge - 1, 0), character) + 1 or (edge if first else character)
+        if any(map(str.isalnum, text[edge:line])):
+            yield edge, _Node(gap, 0), edge
+            first = False
+        yield edge if first else line, node, character
+        first = False
+        edge = max(line, source.at(node.end))
+    if any(map(str.isalnum, text[edge:end])):
+        yield edge, _Node(gap, 0), edge
+
+
+def _block(source: _Source, placed: tuple[int, _Node, int], end: int) -> Block:
+    start, node, character = placed
+    title = " ".join("".join(node.title).split())
+    inside = (_Source(source.text, source.data, node.start, character), node.children) if node.children else None
+    return Block(node.kind, start, end, node.level, title, inside)
 
 
 class _Reader:
     """Builds the tree of nodes from pyromark's stream of events."""
 
-    def __init__(self, text: str, body: int) -> None:
-        self._source = text[body:]
-        self._body = body
-        self._character = _characters(self._source)
+    def __init__(self) -> None:
         self._open: list[_Node] = []
         self._title: list[str] | None = None
 
-    def nodes(self) -> Iterator[_Node]:
+    def nodes(self, markdown: str) -> Iterator[_Node]:
         """The top-level nodes, each as soon as it is complete. Most events are inside of lines and pass by quickly."""
         import pyromark
 
         options = pyromark.Options.ENABLE_TABLES | pyromark.Options.ENABLE_FOOTNOTES
         event: Any
-        for event, span in pyromark.events_with_range(self._source, options=options, merge_text=True):
+        for event, span in pyromark.events_with_range(markdown, options=options, merge_text=True):
             if event.__class__ is str:
                 node = self._mark(event, span)
             elif (tag := event.get("Start")) is not None:
@@ -184,7 +221,7 @@ class _Reader:
                 yield node
 
     def _begin(self, name: str, tag: Any, span: Range) -> None:
-        node = _Node(_KINDS[name], self._at(span["start"]))
+        node = _Node(_KINDS[name], span["start"])
         if node.kind is Kind.HEADING:
             node.level = int(tag[name]["level"][1])
             self._title = node.title
@@ -192,13 +229,13 @@ class _Reader:
 
     def _end(self, span: Range) -> _Node:
         node = self._open.pop()
-        node.end = self._at(span["end"])
+        node.end = span["end"]
         self._title = None
         return self._placed(node)
 
     def _mark(self, event: str, span: Range) -> _Node | None:
         if event == "Rule":
-            return self._placed(_Node(Kind.RULE, self._at(span["start"]), self._at(span["end"])))
+            return self._placed(_Node(Kind.RULE, span["start"], span["end"]))
         if self._title is not None:
             self._title.append(" ")
         return None
@@ -207,25 +244,3 @@ class _Reader:
         if 0 < len(self._open) < _DEEPEST:
             self._open[-1].children.append(node)
         return node
-
-    def _at(self, byte: int) -> int:
-        return self._body + self._character(byte)
-
-
-def _characters(text: str) -> Callable[[int], int]:
-    """Turns pyromark's UTF-8 byte offsets into character offsets; they rise, so each step decodes only what is new."""
-    if text.isascii():
-        return int
-    data = text.encode()
-    at_byte = at_character = 0
-
-    def character(byte: int) -> int:
-        nonlocal at_byte, at_character
-        if byte >= at_byte:
-            at_character += len(data[at_byte:byte].decode())
-        else:
-            at_character -= len(data[byte:at_byte].decode())
-        at_byte = byte
-        return at_character
-
-    return character

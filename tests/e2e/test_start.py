@@ -10,7 +10,7 @@ from docproc import __version__
 from tests.support import Docproc, bare_environment
 
 HEAVY = ("psycopg", "numpy", "openai", "llama_cloud", "requests", "tiktoken", "httpx", "kreuzberg", "pgvector")
-COMMANDS = "ingest parse validate chunk embed run-all status search validate-deploy migrate cleanup".split()
+COMMANDS = "ingest parse validate chunk embed run-all status search retry cleanup validate-deploy migrate".split()
 
 
 @pytest.fixture
