@@ -45,6 +45,8 @@ class ParserSettings:
     first_poll: float = 1.0  # how long after the submit the first look comes
     max_poll: float = 30.0  # the longest wait between two looks at one parse
     deadline: float = 2400.0  # a parse that takes longer is given up and submitted again
+    submits_per_10s: int = 50  # the service's limit, shared by all processes; 0: no limit
+    local: tuple[str, ...] = (".md", ".markdown", ".txt", ".html", ".htm")  # parsed here, free of charge
     max_submits: int = 3  # submits of one document at most, whatever happens
     reconcile_grace: float = 60.0  # how long after a timed-out submit its job may still appear at the service
 

@@ -69,6 +69,7 @@ class ParseCall:
     state: str
     external_id: str | None
     submits: int
+    seconds_until_slot: float | None
     seconds_since_submitting: float | None
     seconds_since_submitted: float | None
     seconds_since_created: float
@@ -123,6 +124,12 @@ class ParseCalls(Protocol):
 
     def parse_call(self, job: Job, parser: str) -> ParseCall:
         """The call for this document and parser settings, written now unless it exists."""
+
+    def reserve_submit(self, call: ParseCall, *, per_second: float, burst: int) -> float:
+        """Takes a place in the queue of submits that all processes share; returns the seconds until its turn."""
+
+    def pause_submits(self, seconds: float) -> None:
+        """The service asked to wait: no process submits before ``seconds`` have passed."""
 
     def begin_submit(self, call: ParseCall, job: Job) -> bool:
         """Marks that a request is about to be sent, and counts it; False when another process is at it."""

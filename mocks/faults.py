@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+import time
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -115,7 +116,15 @@ _ROWS = (
 FAULTS: dict[str, Fault] = {fault.name: fault for fault in _ROWS}
 """The catalogue; ``python -m mocks --list-faults`` prints it."""
 
-_COMMON: dict[str, Callable[[str], Any]] = {"rate": float, "times": int, "after": int, "match": str, "on": str}
+_COMMON: dict[str, Callable[[str], Any]] = {
+    "rate": float,
+    "times": int,
+    "after": int,
+    "over": int,
+    "per": float,
+    "match": str,
+    "on": str,
+}
 _TYPES: dict[str, Callable[[str], Any]] = {
     "retry_after": float,
     "seconds": float,
@@ -128,7 +137,10 @@ _TYPES: dict[str, Callable[[str], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A fault in force: strikes ``rate`` of requests that ``match``, ``times`` at most, the first ``after`` never."""
+    """A fault in force: strikes ``rate`` of requests that ``match``, ``times`` at most, the first ``after`` never.
+
+    With ``over`` it strikes only those that come when as many have passed in the last ``per`` seconds: a real limit.
+    """
 
     spec: str
     fault: Fault
@@ -137,6 +149,8 @@ class Rule:
     rate: float = 1.0
     times: int | None = None
     after: int = 0
+    over: int | None = None
+    per: float = 60.0
     match: str = ""
 
 
@@ -187,6 +201,7 @@ class Faults:
         self.fired: Counter[int] = Counter()
         self._eligible: Counter[int] = Counter()
         self._seen: Counter[tuple[int, str, str]] = Counter()
+        self._passed: defaultdict[int, deque[float]] = defaultdict(deque)
 
     def draw(self, operation: str, subject: Subject) -> list[Rule]:
         """The rules that strike this request: one that refuses it, alone, or any number of others."""
@@ -202,12 +217,23 @@ class Faults:
     def _strikes(self, at: int, rule: Rule, operation: str, subject: Subject) -> bool:
         if rule.match and not any(rule.match in text for text in subject.texts):
             return False
+        if rule.over is not None and self._within_limit(at, rule.over, rule.per):
+            return False
         self._eligible[at] += 1
         if self._eligible[at] <= rule.after or (rule.times is not None and self.fired[at] >= rule.times):
             return False
         occurrence = (at, operation, subject.key)
         self._seen[occurrence] += 1
         return _uniform(self.seed, at, rule.spec, operation, subject.key, self._seen[occurrence]) < rule.rate
+
+    def _within_limit(self, at: int, over: int, per: float) -> bool:
+        now, passed = time.monotonic(), self._passed[at]
+        while passed and passed[0] <= now - per:
+            passed.popleft()
+        if len(passed) >= over:
+            return False
+        passed.append(now)
+        return True
 
 
 def _uniform(*parts: object) -> float:

@@ -1,4 +1,5 @@
--- Takes the pipeline away with all that it holds. The schema and its ledger of migrations stay; so does pgvector, which others may use.
+-- Takes the pipeline away with all that it holds. The schema and its ledger of migrations stay, and so does pgvector,
+-- which others may use.
 DROP VIEW docproc.document_search;
 DROP TABLE docproc.document_vector_buffer, docproc.document_chunk_buffer, docproc.parse_calls, docproc.api_calls,
-  docproc.runs, docproc.job_events, docproc.sources, docproc.upload_jobs, docproc.installation;
+  docproc.rate_limits, docproc.runs, docproc.job_events, docproc.sources, docproc.upload_jobs, docproc.installation;

@@ -126,6 +126,7 @@ CREATE TABLE docproc.parse_calls (
                   CHECK (state IN ('intent', 'submitting', 'submitted', 'collected', 'failed')),
   external_id   text,
   submits       integer NOT NULL DEFAULT 0,
+  submit_slot   timestamptz,
   submitting_at timestamptz,
   submitted_at  timestamptz,
   call_id       uuid REFERENCES docproc.api_calls ON DELETE SET NULL,
@@ -135,6 +136,12 @@ CREATE TABLE docproc.parse_calls (
   updated_at    timestamptz NOT NULL DEFAULT now(),
   UNIQUE (document_id, parser),
   CHECK (state <> 'submitted' OR external_id IS NOT NULL)
+);
+
+-- One row a limit, shared by all processes and hosts: when the next call may be sent (generic cell rate algorithm).
+CREATE TABLE docproc.rate_limits (
+  name    text PRIMARY KEY,
+  free_at timestamptz NOT NULL DEFAULT now()
 );
 
 CREATE TABLE docproc.document_chunk_buffer (

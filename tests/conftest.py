@@ -19,7 +19,7 @@ from tests.support import Mocks
 
 TABLES = (
     "document_vector_buffer, document_chunk_buffer, sources, job_events, upload_jobs, parse_calls, api_calls, runs, "
-    "installation"
+    "rate_limits, installation"
 ).split(", ")
 """In an order in which their rows can be deleted."""
 

@@ -184,7 +184,7 @@ def _place(
 
 def _block(source: _Source, placed: tuple[int, _Node, int], end: int) -> Block:
     start, node, character = placed
-    title = " ".join("".join(node.title).split())
+    title = " ".join("".join(node.title).split()) if node.title else ""
     inside = (_Source(source.text, source.data, node.start, character), node.children) if node.children else None
     return Block(node.kind, start, end, node.level, title, inside)
 

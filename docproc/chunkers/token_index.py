@@ -119,7 +119,7 @@ class TokenIndex:
     def _rstrip(self, start: int, end: int) -> int:
         """The end of ``text[start:end]`` without trailing whitespace, found in slices because the span may be huge."""
         while True:
-            tail = max(start, end - _WINDOW)
+            tail = max(start, end - _NEAR)
             kept = len(self.text[tail:end].rstrip())
             if kept:
                 return tail + kept

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from docproc.postgres.database import Conn
 
 
+LIMIT = "llamaparse.submit"
+"""The row of ``rate_limits`` that paces the submits of all processes."""
+
+
 class ParseCalls:
     """The intents over ``parse_calls``, with their rows in the ledger."""
 
@@ -27,6 +31,15 @@ class ParseCalls:
         if not rows:  # another process wrote it between the insert and the look; now it is visible
             rows = self._db.rows("parse_call", values)
         return ParseCall(**rows[0])
+
+    def reserve_submit(self, call: ParseCall, *, per_second: float, burst: int) -> float:
+        """Takes a place in the queue of submits that all processes share; returns the seconds until its turn."""
+        values = {"name": LIMIT, "parse_call_id": call.parse_call_id, "interval": 1 / per_second, "burst": burst}
+        return float(self._db.rows("reserve_submit", values)[0]["seconds"])
+
+    def pause_submits(self, seconds: float) -> None:
+        """The service asked to wait: no process submits before ``seconds`` have passed."""
+        self._db.run("pause_limit", {"name": LIMIT, "seconds": seconds})
 
     def begin_submit(self, call: ParseCall, job: Job) -> bool:
         """Marks that a request is about to be sent, and counts it; False when another process is at it."""

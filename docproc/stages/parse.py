@@ -9,17 +9,20 @@ from datetime import UTC, datetime, timedelta
 from docproc import faultpoints
 from docproc import text as texts
 from docproc.config import ParserSettings
-from docproc.errors import JobError, PermanentError, TransientError
+from docproc.errors import JobError, PermanentError, ThrottledError, TransientError
 from docproc.model import Done, Job, Outcome, Page, Parsed, ParseResult, Wait, sha256
-from docproc.parsers import TEXT_EXTENSIONS, Parser
-from docproc.parsers import text as text_parser
-from docproc.stages import Settle
+from docproc.parsers import Parser
+from docproc.parsers import local as local_parser
+from docproc.stages import THROTTLED_PAUSE, Settle
 from docproc.states import Command, State
 from docproc.storage import Storage, key, pages_uri, parsed_uri
 from docproc.store import ParseCall, ParseCalls
 
 GONE_AFTER = 60.0
 """Seconds after a submit in which "no such job" only means that the service's list is not up to date yet."""
+
+SLOT_GOOD_FOR = 2.0
+"""Seconds after its turn in which a document may still be submitted; later it takes a new place in the queue."""
 
 
 class ParseStage:
@@ -41,8 +44,8 @@ class ParseStage:
 
     def outcome(self, job: Job) -> Outcome:
         """Submits, or polls and collects. Raises JobError and ProgramError."""
-        if job.extension in TEXT_EXTENSIONS:
-            return self._keep(job, text_parser.parse(self._read(job), job.extension), None)
+        if job.extension in self._settings.local:
+            return self._keep(job, local_parser.parse(self._read(job), job.extension), None)
         call = self._calls.parse_call(job, self._parser.settings_id)
         if call.state == "collected" and self._storage.exists(key(parsed_uri(job.user_id, job.document_id))):
             return self._keep(job, self._kept(job), call)
@@ -63,6 +66,9 @@ class ParseStage:
                 return Wait(min(left, self._settings.max_poll), "a submit without answer may still arrive")
         if call.submits >= self._settings.max_submits:
             raise PermanentError("parse.submits_used_up", f"submitted {call.submits} times without a result")
+        turn = self._until_turn(call)
+        if turn > 0:
+            return Wait(turn, "the limit of submits")
         data = self._read(job)
         if not self._calls.begin_submit(call, job):
             return Wait(1.0, "another process submits this document")
@@ -73,11 +79,26 @@ class ParseStage:
         faultpoints.reach("parse.after_submitted")
         return self._queued(job)
 
+    def _until_turn(self, call: ParseCall) -> float:
+        """Seconds until this document may be submitted; its place is kept, and good for a moment once it is due."""
+        if not self._settings.submits_per_10s:
+            return 0.0
+        left = call.seconds_until_slot
+        if left is not None and left > -SLOT_GOOD_FOR:
+            return max(left, 0.0)
+        # A fifth at once and four fifths spread out: in no ten seconds more than the limit.
+        burst, per_second = max(self._settings.submits_per_10s // 5, 1), self._settings.submits_per_10s * 0.08
+        return self._calls.reserve_submit(call, per_second=per_second, burst=burst)
+
     def _hand_in(self, job: Job, call: ParseCall, data: bytes) -> str:
         try:
             # The name at the service is the id: file names may be secret, and the service refuses odd ones.
             name = f"{job.document_id}{job.extension}"
             return self._parser.submit(data, name, call.client_ref, fresh=call.state == "failed")
+        except ThrottledError as error:
+            self._calls.submit_refused(call)
+            self._calls.pause_submits(error.pause.seconds or THROTTLED_PAUSE)
+            raise
         except TransientError:
             raise  # perhaps accepted: the call stays ``submitting`` and is looked for before the next try
         except Exception:
@@ -110,8 +131,8 @@ class ParseStage:
             case _ if age > self._settings.deadline:
                 self._parser.cancel(call.external_id)
                 return self._again(call, "parse.timeout", f"not parsed within {self._settings.deadline:.0f} s")
-        # A twelfth of the age: a poll too many costs little, and the wait grows by no more than that.
-        return Wait(min(max(self._settings.first_poll, age / 12), self._settings.max_poll), "the parser is at work")
+        # A third of the age: few polls, and a result is seen at most a third late.
+        return Wait(min(max(self._settings.first_poll, age / 3), self._settings.max_poll), "the parser is at work")
 
     def _fetch(self, call: ParseCall) -> ParseResult:
         assert call.external_id is not None

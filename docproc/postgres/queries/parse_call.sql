@@ -10,6 +10,7 @@ WITH made AS (
   LIMIT 1
 )
 SELECT parse_call_id, client_ref, state, external_id, submits,
+       extract(epoch FROM submit_slot - clock_timestamp())::float8 AS seconds_until_slot,
        extract(epoch FROM clock_timestamp() - submitting_at)::float8 AS seconds_since_submitting,
        extract(epoch FROM clock_timestamp() - submitted_at)::float8 AS seconds_since_submitted,
        extract(epoch FROM clock_timestamp() - created_at)::float8 AS seconds_since_created
