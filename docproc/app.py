@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from uuid import UUID, uuid4
 
-from docproc.config import Secret, Settings
 from docproc.errors import ConfigError
 from docproc.local.identity import owner_name
 from docproc.model import embed_version
+from docproc.settings import Secret, Settings
 from docproc.states import Command
 from docproc.store import Target
 

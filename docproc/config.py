@@ -1,4 +1,4 @@
-"""Settings: frozen sections, read from docproc.toml, the environment and flags, with the origin of every value."""
+"""Reads the settings from docproc.toml, the environment and flags, with the origin of every value."""
 
 from __future__ import annotations
 
@@ -7,152 +7,20 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from docproc.errors import ConfigError
+from docproc.settings import DEFAULT_PROFILE, SECTIONS, Secret, Secrets, Settings
 
 FILE_NAME = "docproc.toml"
-DEFAULT_PROFILE = "local"
-
-# Every duration is in seconds, every size in bytes or tokens as its comment says.
-
-
-@dataclass(frozen=True, slots=True)
-class IngestSettings:
-    """What may come in."""
-
-    max_bytes: int = 512_000_000  # the parser's own limit for one file
-
-
-@dataclass(frozen=True, slots=True)
-class StorageSettings:
-    """Where bytes are kept: ``local`` (a folder of docproc's home) or ``supabase``."""
-
-    backend: str = "local"  # `local`, a folder in docproc's home, or `supabase`
-    bucket: str = "docproc"  # at Supabase; made by you, private
-
-
-@dataclass(frozen=True, slots=True)
-class ParserSettings:
-    """The paid parser and how it is asked."""
-
-    service: str = "mock"  # mock: docproc's own server on loopback; real: the provider
-    tier: str = "cost_effective"  # fast, cost_effective, agentic or agentic_plus: quality against price
-    version: str = "2026-09-28"  # of the tier; pinned, because another version is another parse
-    timeout: float = 60.0  # of one call; shorter than the lease
-    first_poll: float = 1.0  # how long after the submit the first look comes
-    max_poll: float = 30.0  # the longest wait between two looks at one parse
-    deadline: float = 2400.0  # a parse that takes longer is given up and submitted again
-    submits_per_10s: int = 50  # the service's limit, shared by all processes; 0: no limit
-    local: tuple[str, ...] = (".md", ".markdown", ".txt", ".html", ".htm")  # parsed here, free of charge
-    max_submits: int = 3  # submits of one document at most, whatever happens
-    reconcile_grace: float = 60.0  # how long after a timed-out submit its job may still appear at the service
-
-
-@dataclass(frozen=True, slots=True)
-class ValidateSettings:
-    """When a parse is refused."""
-
-    max_failed_pages: float = 0.05  # share of the pages
-    min_characters: int = 1  # characters that are not white space, in the whole document
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkerSettings:
-    """How text is cut; the name's version names everything that changes the output."""
-
-    name: str = "markdown-simple@1"  # other parameters are part of it: `markdown-simple@1+max=200`
-
-
-@dataclass(frozen=True, slots=True)
-class EmbedderSettings:
-    """The embedding model and how it is asked."""
-
-    service: str = "mock"  # mock: docproc's own server on loopback; real: the provider
-    model: str = "text-embedding-3-small"  # a job keeps its model when this changes
-    dimensions: int = 1536  # of the vectors; the model allows fewer than its own
-    max_inputs: int = 256  # inputs a request; the API's own limit is 2,048
-    max_tokens: int = 280_000  # tokens a request; the API's own limit is 300,000
-    timeout: float = 60.0  # of one call; shorter than the lease
-
-
-@dataclass(frozen=True, slots=True)
-class RunnerSettings:
-    """Claims, retries and threads."""
-
-    lease: float = 120.0  # how long a claim lasts without a heartbeat; longer than any call
-    heartbeat: float = 30.0  # how often leases are renewed; a third of the lease at most
-    max_attempts: int = 5  # tries of one stage before the document fails
-    backoff_base: float = 2.0  # wait after the first failed try; doubles with each
-    backoff_cap: float = 300.0  # the longest wait between two tries
-    stop_after_alike: int = 25  # failures in a row with one code after which a run stops; 0: never
-    parse_threads: int = 8  # calls to the parser at once
-    cpu_threads: int = 2  # documents chunked at once
-    embed_threads: int = 4  # requests to the embedder at once
-
-
-@dataclass(frozen=True, slots=True)
-class MocksSettings:
-    """The mock services of the local profile."""
-
-    address: str = ""  # of mocks that run already; empty: docproc starts its own
-    processing_delay: float = 2.0  # how long a mock parse takes
-    size_variation: float = 0.0  # makes mock texts longer by up to this share
-    seed: int = 0  # of the faults and the size variation
-    faults: tuple[str, ...] = ()  # what goes wrong, and how often; see mocks/README.md
-
-
-class Secret(str):
-    """A string that never shows itself in a repr, and so in no log or traceback."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "Secret('…')"
-
-
-@dataclass(frozen=True, slots=True)
-class Secrets:
-    """What only the environment may hold, under the names that users already have."""
-
-    database_url: Secret | None = None
-    llama_cloud_api_key: Secret | None = None
-    llama_cloud_base_url: Secret | None = None
-    openai_api_key: Secret | None = None
-    openai_base_url: Secret | None = None
-    supabase_url: Secret | None = None
-    supabase_service_role_key: Secret | None = None
-
 
 ALIASES = {
     "llama_cloud_api_key": "LLAMAPARSE_API_KEY",
     "llama_cloud_base_url": "LLAMAPARSE_API_URL",
     "openai_base_url": "OPENAI_API_URL",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Everything that docproc can be told."""
-
-    profile: str = DEFAULT_PROFILE
-    home: Path = Path(".docproc")
-    user: str = "default"
-    ingest: IngestSettings = field(default_factory=IngestSettings)
-    storage: StorageSettings = field(default_factory=StorageSettings)
-    parser: ParserSettings = field(default_factory=ParserSettings)
-    validate: ValidateSettings = field(default_factory=ValidateSettings)
-    chunker: ChunkerSettings = field(default_factory=ChunkerSettings)
-    embedder: EmbedderSettings = field(default_factory=EmbedderSettings)
-    runner: RunnerSettings = field(default_factory=RunnerSettings)
-    mocks: MocksSettings = field(default_factory=MocksSettings)
-    secrets: Secrets = field(default_factory=Secrets)
-    origins: Mapping[str, str] = field(default_factory=dict)
-
-
-SECTIONS = ("ingest", "storage", "parser", "validate", "chunker", "embedder", "runner", "mocks")
 _CHOICES = {
     "storage.backend": ("local", "supabase"),
     "parser.service": ("mock", "real"),

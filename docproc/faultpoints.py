@@ -16,6 +16,8 @@ POINTS = (
     "embed.after_response",
     "embed.mid_copy",
     "settle.before_commit",
+    "database.statement",  # before every statement, COMMIT included
+    "database.committed",
 )
 
 _wanted, _, _count = os.environ.get("DOCPROC_FAULT_POINT", "").partition(":")
@@ -26,12 +28,18 @@ if _wanted and _wanted not in POINTS:
     raise SystemExit(f"DOCPROC_FAULT_POINT={_wanted} is none of {', '.join(POINTS)}")
 
 
-def reach(point: str) -> None:
-    """Dies here when the environment asked for it."""
+def is_wanted(point: str) -> bool:
+    """Whether the environment asks for a death at ``point``."""
+    return point == _wanted
+
+
+def reach(point: str, at: str = "") -> None:
+    """Dies here when the environment asked for it, and says so on standard error; ``at`` tells more exactly where."""
     global _left  # noqa: PLW0603 - the countdown belongs to the process, as its death does
     if point != _wanted:
         return
     with _lock:
         _left -= 1
         if _left == 0:
+            os.write(2, f"killed at {point} {at}\n".encode())
             os.kill(os.getpid(), signal.SIGKILL)

@@ -29,7 +29,7 @@ from docproc.stages import Stage, outcome_of
 from docproc.states import FAILED, Command, State, claimed_by
 
 if TYPE_CHECKING:
-    from docproc.config import RunnerSettings
+    from docproc.settings import RunnerSettings
     from docproc.store import Queue
 
 log = logging.getLogger(__name__)

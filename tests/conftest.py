@@ -1,4 +1,4 @@
-"""What the tests share: one Postgres cluster and one mock server a session, a migrated template, a clean database a test."""
+"""What the tests share: one cluster and one mock server a session, a migrated template, a clean database a test."""
 
 from __future__ import annotations
 
@@ -11,16 +11,24 @@ import pytest
 
 from docproc import config
 from docproc.app import App
-from docproc.config import MocksSettings, Secret, Secrets, Settings
 from docproc.local import cluster, mocks
 from docproc.postgres import migrations
 from docproc.postgres.database import Database
+from docproc.settings import MocksSettings, Secret, Secrets, Settings
 from tests.support import Mocks
 
 TABLES = (
-    "document_vector_buffer, document_chunk_buffer, sources, job_events, upload_jobs, parse_calls, api_calls, runs, "
-    "rate_limits, installation"
-).split(", ")
+    "document_vector_buffer",
+    "document_chunk_buffer",
+    "sources",
+    "job_events",
+    "upload_jobs",
+    "parse_calls",
+    "api_calls",
+    "runs",
+    "rate_limits",
+    "installation",
+)
 """In an order in which their rows can be deleted."""
 
 MakeApp = Callable[..., App]

@@ -105,7 +105,7 @@ class Block:
 
     @cached_property
     def children(self) -> tuple[Block, ...]:
-        """The blocks in this one, which tile it; those of a table are its header, the row of dashes included, and rows."""
+        """The blocks that tile this one; those of a table are its header, with the row of dashes, and its rows."""
         if self.inside is None:
             return ()
         source, nodes = self.inside

@@ -11,8 +11,8 @@ _LOWER = "a-zß-öø-ÿа-яёα-ω"
 _NONSPACE = re.compile(r"\S")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _LINE = re.compile(r"\n")
-_NEW_LINE = re.compile(rf"\n(?![^\S\n]*[{_LOWER}])")
-"""A line end after which no sentence goes on: hard-wrapped prose continues in lower case."""
+_WRAPPED = re.compile(rf"\n[^\S\n]*[{_LOWER}]")
+"""A line that goes on in lower case: the sign of hard-wrapped prose, whose line ends mean nothing."""
 
 _SENTENCE = re.compile(
     rf"""[.!?…]["'”’»)\]*_]*\s+(?=[^\s{_LOWER}])"""
@@ -26,7 +26,6 @@ _CLAUSE = re.compile(r"[;:,—–]\s+|[、，；：،؛]\s*")
 _WORD = re.compile(r"\s+")
 _TAG = re.compile(r"</(?:tr|table|thead|tbody|p|li|ul|ol|dl|div|section|article|h[1-6])>\s*", re.IGNORECASE)
 
-_PROSE = (_NEW_LINE, _SENTENCE, _LINE, _CLAUSE)
 _LINED: dict[Kind, tuple[re.Pattern[str], ...]] = {
     Kind.CODE: (_BLANK_LINE, _LINE),
     Kind.METADATA: (_LINE,),
@@ -53,7 +52,9 @@ def cut_text(text: str, kind: Kind, floor: int, soft: int, hard: int) -> int:
         return hard
     floor = first.start()
     low = floor + (hard - floor) // 4
-    for pattern in _LINED.get(kind, _PROSE):
+    wrapped = _WRAPPED.search(text, floor, hard)
+    prose = (_SENTENCE, _LINE, _CLAUSE) if wrapped else (_LINE, _SENTENCE, _CLAUSE)
+    for pattern in _LINED.get(kind, prose):
         cut = _last(pattern, text, low, soft) or _last(pattern, text, max(low, soft), hard)
         if cut:
             return cut

@@ -9,7 +9,7 @@ from docproc.errors import TransientError
 from docproc.model import Embedded
 
 if TYPE_CHECKING:
-    from docproc.config import Settings
+    from docproc.settings import Settings
 
 
 class Embedder(Protocol):

@@ -26,7 +26,7 @@ from docproc.model import Embedded
 if TYPE_CHECKING:
     import openai
 
-    from docproc.config import EmbedderSettings
+    from docproc.settings import EmbedderSettings
 
 
 class OpenAIEmbedder:

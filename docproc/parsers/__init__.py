@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from docproc.model import ParseResult
 
 if TYPE_CHECKING:
-    from docproc.config import Settings
+    from docproc.settings import Settings
 
 TEXT_EXTENSIONS = frozenset({".md", ".markdown", ".txt", ".html", ".htm"})
 PAID_EXTENSIONS = frozenset({".pdf", ".docx", ".pptx", ".xlsx"})

@@ -24,7 +24,7 @@ from docproc.parsers import Progress
 if TYPE_CHECKING:
     from llama_cloud import LlamaCloud
 
-    from docproc.config import ParserSettings
+    from docproc.settings import ParserSettings
 
 CLIENT_REF = "client_ref"
 """The key in the service's ``user_metadata`` under which a job carries our name for it."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakSet
 
 import psycopg
@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from docproc import faultpoints
 from docproc.errors import DatabaseError
 
 if TYPE_CHECKING:
@@ -109,6 +110,8 @@ class Database:
         try:
             with self._opened().connection() as conn:
                 yield conn
+                faultpoints.reach("database.statement", "COMMIT")
+            faultpoints.reach("database.committed")
         except PoolTimeout:
             raise PassingError.unreachable(self.conninfo, "no connection within 10 s") from None
         except psycopg.Error as error:
@@ -152,12 +155,29 @@ class Database:
                 self._pool.check()
 
 
+class _MortalCursor(psycopg.Cursor["Row"]):
+    """Lets a test have the process die before any statement; in use only when one asked for it."""
+
+    def execute(self, query: Any, *values: Any, **options: Any) -> Self:
+        faultpoints.reach("database.statement", _beginning(query))
+        return super().execute(query, *values, **options)
+
+    def copy(self, statement: Any, *values: Any, **options: Any) -> Any:
+        faultpoints.reach("database.statement", _beginning(statement))
+        return super().copy(statement, *values, **options)
+
+
+def _beginning(statement: object) -> str:
+    return (statement.decode() if isinstance(statement, bytes) else str(statement)).strip().partition("\n")[0][:100]
+
+
 # Prepared statements are off because poolers in transaction mode hand the next statement to another server connection.
 _KWARGS: dict[str, Any] = {
     "row_factory": dict_row,
     "prepare_threshold": None,
     "connect_timeout": 10,
     "application_name": "docproc",
+    **({"cursor_factory": _MortalCursor} if faultpoints.is_wanted("database.statement") else {}),
 }
 
 

@@ -20,8 +20,8 @@ from docproc.store import Backlog, Chosen, Retried
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from docproc.config import RunnerSettings
     from docproc.postgres.database import Conn, Row
+    from docproc.settings import RunnerSettings
 
 RESCUE_BATCH = 500
 

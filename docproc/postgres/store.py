@@ -14,8 +14,8 @@ from docproc.postgres.sweeping import Sweeping
 from docproc.postgres.vectors import Vectors
 
 if TYPE_CHECKING:
-    from docproc.config import RunnerSettings
     from docproc.postgres.database import Database
+    from docproc.settings import RunnerSettings
 
 
 class PostgresStore:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from uuid import UUID
 
 from docproc import faultpoints
-from docproc.config import EmbedderSettings
 from docproc.embedders import Embedder
 from docproc.errors import JobError, PermanentError
 from docproc.model import Advance, Done, Fail, Job, PendingChunk
+from docproc.settings import EmbedderSettings
 from docproc.stages import Settle, outcome_of
 from docproc.states import Command, State
 from docproc.store import Vectors

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from docproc.config import IngestSettings
 from docproc.errors import DocprocError, JobError, PermanentError
 from docproc.filetypes import contradiction
 from docproc.model import Source, document_id, sha256
 from docproc.parsers import EXTENSIONS
+from docproc.settings import IngestSettings
 from docproc.storage import Storage, key, raw_uri
 from docproc.store import Catalogue, Ingested, Target
 
@@ -139,7 +139,8 @@ def _folder(root: Path) -> Iterator[Path | Refused]:
             if name in IGNORED or name.startswith((".", "~$")):
                 continue
             path = Path(folder, name)
-            if path.is_symlink() and not path.resolve().is_relative_to(inside):
+            # Not Path.resolve, which raises RuntimeError for a link to itself: that one is left to _read.
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
                 outside = PermanentError("ingest.outside", f"{path} is a link that leads out of the folder")
                 yield Refused(os.fspath(path), outside)
             else:

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 from docproc import faultpoints
 from docproc import text as texts
-from docproc.config import ParserSettings
 from docproc.errors import JobError, PermanentError, ThrottledError, TransientError
 from docproc.model import Done, Job, Outcome, Page, Parsed, ParseResult, Wait, sha256
 from docproc.parsers import Parser
 from docproc.parsers import local as local_parser
+from docproc.settings import ParserSettings
 from docproc.stages import THROTTLED_PAUSE, Settle
 from docproc.states import Command, State
 from docproc.storage import Storage, key, pages_uri, parsed_uri
@@ -131,8 +131,8 @@ class ParseStage:
             case _ if age > self._settings.deadline:
                 self._parser.cancel(call.external_id)
                 return self._again(call, "parse.timeout", f"not parsed within {self._settings.deadline:.0f} s")
-        # A third of the age: few polls, and a result is seen at most a third late.
-        return Wait(min(max(self._settings.first_poll, age / 3), self._settings.max_poll), "the parser is at work")
+        # A quarter of the age: few polls, and a result is seen at most a quarter late.
+        return Wait(min(max(self._settings.first_poll, age / 4), self._settings.max_poll), "the parser is at work")
 
     def _fetch(self, call: ParseCall) -> ParseResult:
         assert call.external_id is not None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from docproc import text as texts
-from docproc.config import ValidateSettings
 from docproc.errors import PermanentError
 from docproc.model import Done, Job, Outcome, Page, Parsed, ParsedDocument
+from docproc.settings import ValidateSettings
 from docproc.stages import Settle
 from docproc.stages.parse import load_pages
 from docproc.states import Command

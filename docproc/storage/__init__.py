@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from docproc.config import Settings
+    from docproc.settings import Settings
 
 SCHEME = "storage://"
 

@@ -15,7 +15,7 @@ from docproc.errors import ConfigError, PermanentError, TransientError
 from docproc.storage.supabase_api import Answer, SupabaseApi
 
 if TYPE_CHECKING:
-    from docproc.config import Settings
+    from docproc.settings import Settings
 
 PAGE = 1000
 """Entries asked for in one request of a listing; the server may give fewer."""

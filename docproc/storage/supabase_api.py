@@ -12,9 +12,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from docproc.config import Secret
 from docproc.errors import ConfigError, CredentialsError, QuotaError, TransientError
 from docproc.http import retry_after
+from docproc.settings import Secret
 
 if TYPE_CHECKING:
     import requests

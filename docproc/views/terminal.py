@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """The version of every JSON document docproc prints."""
 
+# Tabs and line ends would break a record, the others could steer the terminal that a pipe ends in.
+_ESCAPES = {n: chr(n).encode("unicode_escape").decode() for n in (*range(0x20), ord("\\"), *range(0x7F, 0xA0))}
+
 
 @cache
 def messages() -> Console:
@@ -47,10 +50,10 @@ def print_json(document: dict[str, Any]) -> None:
 
 
 def print_rows(rows: Iterable[Sequence[object]]) -> None:
-    """Tab-separated full values, one record a line; tabs and line ends inside a value are escaped."""
+    """Tab-separated full values, one record a line; control characters inside a value are escaped."""
     for row in rows:
         sys.stdout.write("\t".join("" if v is None else _one_line(str(v)) for v in row) + "\n")
 
 
 def _one_line(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+    return value.translate(_ESCAPES)

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from psycopg.types.json import Jsonb
 
-from docproc.config import RunnerSettings
+from docproc.settings import RunnerSettings
 from docproc.model import Chunk, Job
 from docproc.postgres.database import Database
 from docproc.postgres.queue import Queue

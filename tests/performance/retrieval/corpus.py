@@ -5,11 +5,15 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-_WORDS = (
-    "the service returns a cursor when more rows are left and every request carries its own deadline so that clients "
-    "retry safely after timeouts while configuration values are read once from environment variables or a file on disk "
-    "replication lag metrics index vacuum quota token bucket région Größe naïve überprüft 設定 例外 параметр ключ"
-).split()
+# fmt: off
+_WORDS = [
+    "the", "service", "returns", "a", "cursor", "when", "more", "rows", "are", "left", "and", "every", "request",
+    "carries", "its", "own", "deadline", "so", "that", "clients", "retry", "safely", "after", "timeouts", "while",
+    "configuration", "values", "are", "read", "once", "from", "environment", "variables", "or", "a", "file", "on",
+    "disk", "replication", "lag", "metrics", "index", "vacuum", "quota", "token", "bucket", "région", "Größe",
+    "naïve", "überprüft", "設定", "例外", "параметр", "ключ",
+]
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +54,24 @@ def document(seed: int) -> Document:
 
 
 def _title(draw: random.Random) -> str:
-    return " ".join(draw.choices(_WORDS, k=draw.randint(1, 6)))
+    return _some(draw, 1, 6)
 
 
 def _sentence(draw: random.Random) -> str:
-    return " ".join(draw.choices(_WORDS, k=draw.randint(4, 24))).capitalize() + "."
+    return _some(draw, 4, 24).capitalize() + "."
+
+
+def _some(draw: random.Random, least: int, most: int) -> str:
+    """Words, of which some are numbers, names and links, as in manuals."""
+    words = draw.choices(_WORDS, k=draw.randint(least, most))
+    for at in range(len(words)):
+        if draw.random() < 0.2:
+            one, other = draw.choices(_WORDS, k=2)
+            number = draw.randrange(10_000)
+            words[at] = draw.choice(
+                (f"`{one}_{other}`", f"{number:,}", f"{one}{other.title()}", f"[{one}](/{other}/{number})")
+            )
+    return " ".join(words)
 
 
 def _paragraph(draw: random.Random, made: Document) -> None:
@@ -62,7 +79,8 @@ def _paragraph(draw: random.Random, made: Document) -> None:
 
 
 def _lead_in(draw: random.Random, made: Document) -> None:
-    if draw.random() < 0.6:
+    """Two lists without a paragraph between would be one list."""
+    if draw.random() < 0.6 or made.placed[-1].kind == "list":
         made.add("paragraph", _sentence(draw).removesuffix(".") + ":")
         made.text += "\n\n"
 
@@ -90,7 +108,7 @@ def _table(draw: random.Random, made: Document) -> None:
 
 
 def _row(draw: random.Random, columns: int) -> str:
-    return "| " + " | ".join(" ".join(draw.choices(_WORDS, k=draw.randint(1, 5))) for _ in range(columns)) + " |"
+    return "| " + " | ".join(_some(draw, 1, 5) for _ in range(columns)) + " |"
 
 
 def _size(draw: random.Random) -> int:

@@ -31,8 +31,8 @@ def damage(made: Document, chunks: Sequence[Chunk], limit: int) -> Counter[str]:
         elif placed.kind == "row":
             found["tables without header"] += sum(placed.header not in chunk.text + "\n" for chunk in inside)
         if placed.kind in _CUT and len(inside) > 1:
-            path = "\n\n".join([*inside[0].heading_path, lead, placed.header, text])
-            found[_CUT[placed.kind]] += tokens.count(path) <= limit
+            whole = "\n\n".join([" > ".join(inside[0].heading_path), lead, placed.header + text])
+            found[_CUT[placed.kind]] += tokens.count(whole) <= limit
     found["over limit"] = sum(tokens.count(chunk.embed_text) > limit for chunk in chunks)
     found["under 20"] = sum(tokens.count(chunk.text) < 20 for chunk in chunks)
     return found

@@ -12,11 +12,25 @@ from docproc.model import Chunk, PageSpan, ParsedDocument
 
 _BLANKS = st.text(alphabet=" \t\n\r\u3000\x0b\x1c\x85\u2028", max_size=90)
 _WORDS = st.text(max_size=30) | st.sampled_from(
-    ["Lorem ipsum dolor.", "don't", "12345678", "中文句子。", "ประเทศไทย", "هل هذا؟", "हिन्दी।", "e\u0301\u0302", "👩‍👩‍👧", "<|endoftext|>", ");\n\n"]
+    [
+        "Lorem ipsum dolor.",
+        "don't",
+        "12345678",
+        "中文句子。",
+        "ประเทศไทย",
+        "هل هذا؟",
+        "हिन्दी।",
+        "e\u0301\u0302",
+        "👩‍👩‍👧",
+        "<|endoftext|>",
+        ");\n\n",
+    ]
 )
 _PROSE = st.lists(_WORDS | _BLANKS, max_size=40).map("".join)
 
-_LINE = st.lists(st.sampled_from(["alpha", "Beta.", "gamma:", "δέλτα", "«5,000»", "`code`", "字。", "|", "**bold**"]), min_size=1)
+_LINE = st.lists(
+    st.sampled_from(["alpha", "Beta.", "gamma:", "δέλτα", "«5,000»", "`code`", "字。", "|", "**bold**"]), min_size=1
+)
 _SENTENCE = _LINE.map(" ".join)
 
 
@@ -36,7 +50,9 @@ _BLOCKS = st.one_of(
     _tables().map(lambda table: "".join(f"> {line}\n" for line in table.splitlines())),
     st.lists(_SENTENCE, max_size=30).map(lambda lines: "```py\n" + "\n".join(lines) + "\n```"),
     st.lists(_SENTENCE, max_size=30).map(lambda lines: "\n".join(f"- {line}" for line in lines)),
-    st.lists(_SENTENCE, max_size=9).map(lambda lines: "\n".join("  " * at + f"1. {one}" for at, one in enumerate(lines))),
+    st.lists(_SENTENCE, max_size=9).map(
+        lambda lines: "\n".join("  " * at + f"1. {one}" for at, one in enumerate(lines))
+    ),
     st.lists(_SENTENCE, max_size=9).map(lambda lines: "<div>\n" + "\n".join(lines) + "</div>"),
     st.lists(_SENTENCE, max_size=9).map(lambda lines: "\n".join(f"> {line}" for line in lines)),
     st.sampled_from(["---", "[link]: /url", "[^1]: A note.", "    indented\n      code", "<!-- c -->", "#", "***"]),
@@ -107,7 +123,9 @@ def test_the_same_text_gives_the_same_chunks(spec: str, text: str) -> None:
 def test_overlapping_windows_advance_and_lose_nothing(text: str, limit: int, data: st.DataObject) -> None:
     overlap = data.draw(st.integers(1, limit // 2))
     chunks = _chunks(f"tokens@1+max={limit}+overlap={overlap}", text)
-    seen = "".join(text[max(chunk.start, before) : chunk.end] for chunk, before in zip(chunks, _ends(chunks), strict=True))
+    seen = "".join(
+        text[max(chunk.start, before) : chunk.end] for chunk, before in zip(chunks, _ends(chunks), strict=True)
+    )
     assert "".join(seen.split()) == "".join(text.split())
     assert all(one.start < other.start and one.end < other.end for one, other in pairwise(chunks))
     assert all(chunk.tokens == tokens.count(chunk.text) <= limit for chunk in chunks)

@@ -56,7 +56,7 @@ def call(request: pytest.FixtureRequest) -> Call:
 
 
 @pytest.fixture
-def server() -> Iterator[responses.RequestsMock]:
+def supabase() -> Iterator[responses.RequestsMock]:
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         yield mock
 

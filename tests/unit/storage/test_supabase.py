@@ -26,22 +26,14 @@ KEY = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.c2lnbmF0dXJl"
 DOCUMENT = "raw/default/0b8f.pdf"
 OBJECT = f"{API}/object/papers/{DOCUMENT}"
 
-NO_KEY = {"statusCode": "404", "code": "NoSuchKey", "error": "NoSuchKey", "message": "Object not found"}
-OLD_NO_KEY = {"statusCode": "404", "error": "not_found", "message": "Object not found"}
-NO_BUCKET = {"statusCode": "404", "error": "Bucket not found", "message": "Bucket not found"}
-NEW_NO_BUCKET = {"statusCode": "404", "code": "NoSuchBucket", "error": "NoSuchBucket", "message": "Bucket not found"}
-DENIED = {"statusCode": "403", "error": "Unauthorized", "message": "signature verification failed"}
-OLD_DENIED = {"statusCode": "400", "error": "jwt malformed", "message": "jwt malformed"}
-BUSY = {"statusCode": "503", "code": "LockTimeout", "error": "LockTimeout", "message": "acquiring lock timeout"}
-
 
 # ── what is sent ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_upload_replaces_and_names_its_type(server: responses.RequestsMock, storage: SupabaseStorage) -> None:
-    server.post(OBJECT, json={"Key": f"papers/{DOCUMENT}"})
+def test_an_upload_replaces_and_names_its_type(supabase: responses.RequestsMock, storage: SupabaseStorage) -> None:
+    supabase.post(OBJECT, json={"Key": f"papers/{DOCUMENT}"})
     storage.write(DOCUMENT, b"%PDF-1.7")
-    request = server.calls[0].request
+    request = supabase.calls[0].request
     assert request.body == b"%PDF-1.7"
     assert request.headers["x-upsert"] == "true"
     assert request.headers["Content-Type"] == "application/pdf"
@@ -49,11 +41,11 @@ def test_an_upload_replaces_and_names_its_type(server: responses.RequestsMock, s
 
 
 def test_every_request_carries_the_key_and_the_timeouts(
-    server: responses.RequestsMock, storage: SupabaseStorage
+    supabase: responses.RequestsMock, storage: SupabaseStorage
 ) -> None:
-    server.get(OBJECT, body=b"data")
+    supabase.get(OBJECT, body=b"data")
     storage.read(DOCUMENT)
-    request = server.calls[0].request
+    request = supabase.calls[0].request
     assert request.headers["Authorization"] == f"Bearer {KEY}"
     assert request.headers["apikey"] == KEY
     assert request.headers["Accept-Encoding"] == "identity"
@@ -61,15 +53,15 @@ def test_every_request_carries_the_key_and_the_timeouts(
 
 
 def test_a_netrc_file_does_not_replace_the_key(
-    server: responses.RequestsMock, storage: SupabaseStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    supabase: responses.RequestsMock, storage: SupabaseStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine project.supabase.test login somebody password else\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    server.get(OBJECT, body=b"data")
+    supabase.get(OBJECT, body=b"data")
     storage.read(DOCUMENT)
-    assert server.calls[0].request.headers["Authorization"] == f"Bearer {KEY}"
+    assert supabase.calls[0].request.headers["Authorization"] == f"Bearer {KEY}"
 
 
 @pytest.mark.parametrize(
@@ -82,67 +74,67 @@ def test_a_netrc_file_does_not_replace_the_key(
     ],
 )
 def test_the_content_type_follows_the_extension(
-    server: responses.RequestsMock, storage: SupabaseStorage, key: str, content_type: str
+    supabase: responses.RequestsMock, storage: SupabaseStorage, key: str, content_type: str
 ) -> None:
-    server.post(f"{API}/object/papers/{key}")
+    supabase.post(f"{API}/object/papers/{key}")
     storage.write(key, b"data")
-    assert server.calls[0].request.headers["Content-Type"] == content_type
+    assert supabase.calls[0].request.headers["Content-Type"] == content_type
 
 
 @pytest.mark.parametrize("key", ["", "/", "raw//a", "raw/../a", "../a", "raw/.hidden", "raw/ä", "raw/a b", "raw/a?b"])
 @pytest.mark.parametrize("method", ["read", "exists", "delete", "age"])
 def test_keys_that_are_no_keys_are_never_sent(
-    server: responses.RequestsMock, storage: SupabaseStorage, key: str, method: str
+    supabase: responses.RequestsMock, storage: SupabaseStorage, key: str, method: str
 ) -> None:
     with pytest.raises(ValueError, match="not a storage key"):
         getattr(storage, method)(key)
-    assert len(server.calls) == 0
+    assert len(supabase.calls) == 0
 
 
-def test_a_user_who_is_a_mail_address_has_keys(server: responses.RequestsMock, storage: SupabaseStorage) -> None:
-    server.get(f"{API}/object/papers/raw/ada%40example.com/0b8f.pdf", body=b"data")
+def test_a_user_who_is_a_mail_address_has_keys(supabase: responses.RequestsMock, storage: SupabaseStorage) -> None:
+    supabase.get(f"{API}/object/papers/raw/ada%40example.com/0b8f.pdf", body=b"data")
     assert storage.read("raw/ada@example.com/0b8f.pdf") == b"data"
 
 
 # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_bytes_are_read_as_they_were_written(server: responses.RequestsMock, storage: SupabaseStorage) -> None:
+def test_bytes_are_read_as_they_were_written(supabase: responses.RequestsMock, storage: SupabaseStorage) -> None:
     data = bytes(range(256))
     etag = f'"{hashlib.md5(data).hexdigest()}"'
-    server.get(OBJECT, body=data, headers={"ETag": etag, "Content-Length": "256"})
+    supabase.get(OBJECT, body=data, headers={"ETag": etag, "Content-Length": "256"})
     assert storage.read(DOCUMENT) == data
 
 
 def test_bytes_that_stay_damaged_are_read_three_times_and_refused(
-    server: responses.RequestsMock, storage: SupabaseStorage
+    supabase: responses.RequestsMock, storage: SupabaseStorage
 ) -> None:
-    server.get(OBJECT, body=b"data", headers={"ETag": f'"{hashlib.md5(b"other").hexdigest()}"'})
+    supabase.get(OBJECT, body=b"data", headers={"ETag": f'"{hashlib.md5(b"other").hexdigest()}"'})
     with pytest.raises(PermanentError) as caught:
         storage.read(DOCUMENT)
     assert caught.value.code == "storage.corrupt"
-    assert len(server.calls) == TRIES
+    assert len(supabase.calls) == TRIES
 
 
-def test_bytes_damaged_on_the_way_are_read_again(server: responses.RequestsMock, storage: SupabaseStorage) -> None:
+def test_bytes_damaged_on_the_way_are_read_again(supabase: responses.RequestsMock, storage: SupabaseStorage) -> None:
     etag = {"ETag": f'"{hashlib.md5(b"data").hexdigest()}"'}
-    server.get(OBJECT, body=b"dat?", headers=etag)
-    server.get(OBJECT, body=b"data", headers=etag)
+    supabase.get(OBJECT, body=b"dat?", headers=etag)
+    supabase.get(OBJECT, body=b"data", headers=etag)
     assert storage.read(DOCUMENT) == b"data"
 
 
 @pytest.mark.parametrize("etag", [f'"{"0" * 32}-2"', f'W/"{"0" * 32}"', '"1690000000"', ""])
 def test_an_etag_that_is_no_md5_is_not_compared(
-    server: responses.RequestsMock, storage: SupabaseStorage, etag: str
+    supabase: responses.RequestsMock, storage: SupabaseStorage, etag: str
 ) -> None:
-    server.get(OBJECT, body=b"data", headers={"ETag": etag})
+    supabase.get(OBJECT, body=b"data", headers={"ETag": etag})
     assert storage.read(DOCUMENT) == b"data"
 
 
 # ── listing ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def lists(server: responses.RequestsMock, keys: list[str], *, cap: int = 1000) -> None:
+def lists(supabase: responses.RequestsMock, keys: list[str], *, cap: int = 1000) -> None:
     """Lists as the real server does: one folder at a time, folders without an id, at most ``cap`` entries."""
 
     def answer(request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
@@ -154,7 +146,7 @@ def lists(server: responses.RequestsMock, keys: list[str], *, cap: int = 1000) -
         first = wanted["offset"]
         return 200, {}, json.dumps(entries[first : first + min(cap, wanted["limit"])])
 
-    server.add_callback("POST", LIST, answer)
+    supabase.add_callback("POST", LIST, answer)
 
 
 KEPT = ["parsed/ada/1.json", "parsed/ada/1.md", "raw/ada/1.pdf", "raw/adam/3.md", "raw/bob/2.txt"]
@@ -163,36 +155,38 @@ KEPT = ["parsed/ada/1.json", "parsed/ada/1.md", "raw/ada/1.pdf", "raw/adam/3.md"
 @pytest.mark.parametrize("prefix", ["", "raw", "raw/", "raw/ada", "raw/ada/", "raw/ada/1", "raw/ada/1.pdf", "x/", "p"])
 @pytest.mark.parametrize("cap", [1, 2, 1000])
 def test_keys_are_those_that_begin_with_the_prefix(
-    server: responses.RequestsMock, storage: SupabaseStorage, prefix: str, cap: int
+    supabase: responses.RequestsMock, storage: SupabaseStorage, prefix: str, cap: int
 ) -> None:
-    lists(server, KEPT, cap=cap)
+    lists(supabase, KEPT, cap=cap)
     assert list(storage.keys(prefix)) == [key for key in KEPT if key.startswith(prefix)]
 
 
-def test_keys_go_through_every_page(server: responses.RequestsMock, storage: SupabaseStorage) -> None:
+def test_keys_go_through_every_page(supabase: responses.RequestsMock, storage: SupabaseStorage) -> None:
     many = [f"raw/ada/{number:05}.pdf" for number in range(2500)]
-    lists(server, many)
+    lists(supabase, many)
     assert list(storage.keys("raw/")) == many
 
 
-def test_keys_may_be_deleted_while_they_are_read(server: responses.RequestsMock, storage: SupabaseStorage) -> None:
+def test_keys_may_be_deleted_while_they_are_read(supabase: responses.RequestsMock, storage: SupabaseStorage) -> None:
     left = [f"raw/ada/{number}.pdf" for number in range(10)]
-    lists(server, left, cap=3)
+    lists(supabase, left, cap=3)
     for key in storage.keys("raw/"):
         left.remove(key)
     assert left == []
 
 
 def test_files_that_the_dashboard_puts_into_folders_are_no_keys(
-    server: responses.RequestsMock, storage: SupabaseStorage
+    supabase: responses.RequestsMock, storage: SupabaseStorage
 ) -> None:
-    lists(server, ["raw/.emptyFolderPlaceholder", "raw/ada/1.pdf"])
+    lists(supabase, ["raw/.emptyFolderPlaceholder", "raw/ada/1.pdf"])
     assert list(storage.keys("raw/")) == ["raw/ada/1.pdf"]
 
 
 @pytest.mark.parametrize("body", ["<html>", "{}", "[1]", '[{"id": null}]'])
-def test_a_listing_that_is_none_is_refused(server: responses.RequestsMock, storage: SupabaseStorage, body: str) -> None:
-    server.post(LIST, body=body)
+def test_a_listing_that_is_none_is_no_end(
+    supabase: responses.RequestsMock, storage: SupabaseStorage, body: str
+) -> None:
+    supabase.post(LIST, body=body)
     with pytest.raises(TransientError):
         list(storage.keys("raw/"))
 
@@ -201,38 +195,38 @@ def test_a_listing_that_is_none_is_refused(server: responses.RequestsMock, stora
 
 
 def test_an_object_exists_and_its_age_is_by_the_servers_clock(
-    server: responses.RequestsMock, storage: SupabaseStorage
+    supabase: responses.RequestsMock, storage: SupabaseStorage
 ) -> None:
     headers = {"Last-Modified": "Tue, 02 Jan 2001 03:04:05 GMT", "Date": "Tue, 02 Jan 2001 03:05:35 GMT"}
-    server.head(OBJECT, headers=headers)
+    supabase.head(OBJECT, headers=headers)
     assert storage.exists(DOCUMENT)
     assert storage.age(DOCUMENT) == 90
 
 
 @pytest.mark.parametrize("headers", [{}, {"Last-Modified": "yesterday"}])
 def test_an_object_without_a_date_is_young(
-    server: responses.RequestsMock, storage: SupabaseStorage, headers: dict[str, str]
+    supabase: responses.RequestsMock, storage: SupabaseStorage, headers: dict[str, str]
 ) -> None:
-    server.head(OBJECT, headers=headers)
+    supabase.head(OBJECT, headers=headers)
     assert storage.age(DOCUMENT) == 0
 
 
-def test_check_names_the_bucket_and_its_host(server: responses.RequestsMock, storage: SupabaseStorage) -> None:
-    bucket_answers(server)
+def test_check_names_the_bucket_and_its_host(supabase: responses.RequestsMock, storage: SupabaseStorage) -> None:
+    supabase.get(BUCKET, json={"id": "papers", "public": False})
     assert storage.check() == "bucket papers at project.supabase.test"
 
 
 def test_check_tells_of_a_bucket_that_everybody_can_read(
-    server: responses.RequestsMock, storage: SupabaseStorage
+    supabase: responses.RequestsMock, storage: SupabaseStorage
 ) -> None:
-    server.get(BUCKET, json={"id": "papers", "public": True})
+    supabase.get(BUCKET, json={"id": "papers", "public": True})
     assert "PUBLIC" in storage.check()
 
 
 @pytest.mark.parametrize(("status", "body"), [(200, "<html>Welcome</html>"), (404, "<html>"), (200, "{}"), (400, "")])
 def test_check_tells_of_an_address_that_is_not_supabase(
-    server: responses.RequestsMock, storage: SupabaseStorage, status: int, body: str
+    supabase: responses.RequestsMock, storage: SupabaseStorage, status: int, body: str
 ) -> None:
-    server.get(BUCKET, status=status, body=body)
+    supabase.get(BUCKET, status=status, body=body)
     with pytest.raises(ConfigError, match="SUPABASE_URL"):
         storage.check()

@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 import responses
 
+import docproc
 from docproc.config import load
-from docproc.errors import (
-    ConfigError,
-    DocprocError,
-)
+from docproc.errors import ConfigError, DocprocError
 from docproc.storage import open_storage
 from docproc.storage.supabase import SupabaseStorage
 
+if TYPE_CHECKING:
+    from tests.unit.storage.conftest import Call
+
+ROOT = Path(docproc.__file__).parent.parent
 SERVICE = "https://project.supabase.test"
 API = f"{SERVICE}/storage/v1"
 BUCKET = f"{API}/bucket/papers"
-LIST = f"{API}/object/list/papers"
 KEY = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.c2lnbmF0dXJl"
 DOCUMENT = "raw/default/0b8f.pdf"
 OBJECT = f"{API}/object/papers/{DOCUMENT}"
 
 NO_KEY = {"statusCode": "404", "code": "NoSuchKey", "error": "NoSuchKey", "message": "Object not found"}
-OLD_NO_KEY = {"statusCode": "404", "error": "not_found", "message": "Object not found"}
 NO_BUCKET = {"statusCode": "404", "error": "Bucket not found", "message": "Bucket not found"}
-NEW_NO_BUCKET = {"statusCode": "404", "code": "NoSuchBucket", "error": "NoSuchBucket", "message": "Bucket not found"}
 DENIED = {"statusCode": "403", "error": "Unauthorized", "message": "signature verification failed"}
-OLD_DENIED = {"statusCode": "400", "error": "jwt malformed", "message": "jwt malformed"}
-BUSY = {"statusCode": "503", "code": "LockTimeout", "error": "LockTimeout", "message": "acquiring lock timeout"}
 
 
 # ── settings ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -51,16 +50,26 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_settings_choose_the_backend(server: responses.RequestsMock) -> None:
-    bucket_answers(server)
+def test_the_settings_choose_the_backend(supabase: responses.RequestsMock) -> None:
+    supabase.get(BUCKET, json={"id": "papers", "public": False})
     storage = open_storage(load(environ=COMPLETE))
     assert isinstance(storage, SupabaseStorage)
     assert storage.check() == "bucket papers at project.supabase.test"
 
 
+def test_nothing_heavy_is_imported_before_the_first_request() -> None:
+    program = (
+        "import sys; from docproc.storage.supabase import SupabaseStorage, SupabaseApi;"
+        f"SupabaseStorage(SupabaseApi('{SERVICE}', 'key'), 'papers');"
+        "print({'requests', 'tenacity', 'urllib3'} & set(sys.modules))"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ran.stdout == "set()\n"
+
+
 @pytest.mark.parametrize("url", [f"{SERVICE}/", f"{SERVICE}/storage/v1", f"{SERVICE}/storage/v1/", f" {SERVICE}\n"])
-def test_the_address_is_taken_as_users_paste_it(server: responses.RequestsMock, url: str) -> None:
-    bucket_answers(server)
+def test_the_address_is_taken_as_users_paste_it(supabase: responses.RequestsMock, url: str) -> None:
+    supabase.get(BUCKET, json={"id": "papers", "public": False})
     SupabaseStorage.from_settings(load(environ=COMPLETE | {"SUPABASE_URL": url})).check()
 
 
@@ -128,7 +137,7 @@ TROUBLES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize(("number", "trouble"), list(enumerate(TROUBLES)))
 def test_no_exception_shows_the_key(
-    server: responses.RequestsMock,
+    supabase: responses.RequestsMock,
     storage: SupabaseStorage,
     caplog: pytest.LogCaptureFixture,
     call: Call,
@@ -136,9 +145,9 @@ def test_no_exception_shows_the_key(
     trouble: dict[str, Any],
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    server.add(call.method, call.url, **trouble)
+    supabase.add(call.method, call.url, **trouble)
     if call.url != BUCKET:
-        server.get(BUCKET, status=403, json=DENIED)
+        supabase.get(BUCKET, status=403, json=DENIED)
     caught = None
     try:
         call.run(storage)

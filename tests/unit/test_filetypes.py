@@ -1,0 +1,128 @@
+"""Holds the look at a file's first bytes to what real files of each kind begin with."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from docproc.filetypes import contradiction
+from docproc.parsers import EXTENSIONS, TEXT_EXTENSIONS
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "documents"
+DOCUMENTS = sorted(path for path in FIXTURES.iterdir() if path.suffix in EXTENSIONS)
+
+
+def archive(*names: str) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as opened:
+        for name in names:
+            opened.writestr(name, "<xml/>")
+    return made.getvalue()
+
+
+PDF = b"%PDF-1.7\n"
+DOCX = archive("[Content_Types].xml", "word/document.xml")
+PPTX = archive("[Content_Types].xml", "ppt/presentation.xml")
+XLSX = archive("[Content_Types].xml", "xl/workbook.xml")
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504)
+PNG = b"\x89PNG\r\n\x1a\n"
+
+FOUND = ("no PDF", "no DOCX", "no PPTX", "no XLSX", "a ZIP archive", "a DOCX", "a PPTX", "a XLSX")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_a_real_document_is_what_it_says(path: Path) -> None:
+    assert contradiction(path.read_bytes(), path.suffix) is None
+
+
+def test_there_are_real_documents_of_every_paid_kind() -> None:
+    assert {path.suffix for path in DOCUMENTS} >= {".pdf", ".docx", ".pptx", ".xlsx", ".md", ".txt", ".html"}
+
+
+@pytest.mark.parametrize(
+    ("data", "extension", "found"),
+    [
+        (PDF, ".pdf", None),
+        (b"\r\n" * 500 + PDF, ".pdf", None),
+        (b"\r\n" * 512 + PDF, ".pdf", "no PDF"),
+        (b"Dear Sir", ".pdf", "no PDF"),
+        (b"", ".pdf", "no PDF"),
+        (PNG, ".pdf", "a PNG image"),
+        (DOCX, ".pdf", "a ZIP archive"),
+        (DOCX, ".docx", None),
+        (PPTX, ".pptx", None),
+        (XLSX, ".xlsx", None),
+        (XLSX, ".docx", "a XLSX"),
+        (DOCX, ".pptx", "a DOCX"),
+        (archive("photo.jpg"), ".docx", "a ZIP archive"),
+        (archive("sword/document.xml"), ".docx", "a ZIP archive"),
+        (OLE, ".docx", "an old or encrypted Office file"),
+        (PDF, ".xlsx", "a PDF"),
+        (b"name;price\n", ".xlsx", "no XLSX"),
+        (b"", ".pptx", "no PPTX"),
+        (DOCX[:-30], ".docx", None),
+        (DOCX[:100], ".docx", None),
+    ],
+)
+def test_paid_kinds_are_told_by_their_content(data: bytes, extension: str, found: str | None) -> None:
+    assert contradiction(data, extension) == found
+
+
+@pytest.mark.parametrize("extension", sorted(TEXT_EXTENSIONS))
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"# Title\n", None),
+        (b"<!doctype html>", None),
+        (b"\xff\xfeT\x00", None),
+        (b"", None),
+        (b"P", None),
+        (b"see %PDF-1.7", None),
+        (PDF, "a PDF"),
+        (DOCX, "a ZIP archive"),
+        (OLE, "an old or encrypted Office file"),
+        (PNG, "a PNG image"),
+        (b"\xff\xd8\xff\xe0", "a JPEG image"),
+        (b"GIF89a", "a GIF image"),
+        (b"\x7fELF\x02", "a program"),
+        (b"MZ\x90\x00", "a program"),
+        (b"\x1f\x8b\x08", "a gzip archive"),
+        (b"{\\rtf1\\ansi", "an RTF document"),
+    ],
+)
+def test_text_kinds_hold_no_binary_file(extension: str, data: bytes, found: str | None) -> None:
+    assert contradiction(data, extension) == found
+
+
+def test_nothing_is_known_of_other_extensions() -> None:
+    assert contradiction(PNG, ".png") is None
+    assert contradiction(PDF, "") is None
+
+
+@given(
+    st.sampled_from([DOCX, PPTX, XLSX]),
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=30),
+    st.integers(4, 400),
+    st.sampled_from(sorted(EXTENSIONS)),
+)
+@settings(deadline=None)
+def test_a_damaged_file_is_never_an_exception(
+    whole: bytes, changes: list[tuple[int, int]], length: int, extension: str
+) -> None:
+    damaged = bytearray(whole)
+    for at, value in changes:
+        damaged[4 + at % (len(damaged) - 4)] = value
+    for data in (bytes(damaged), bytes(damaged[:length]), bytes(damaged[:4] + damaged[length:])):
+        assert contradiction(data, extension) in (None, *FOUND)
+
+
+@given(st.binary(max_size=200), st.sampled_from(sorted(EXTENSIONS)))
+@settings(deadline=None)
+def test_any_bytes_have_an_answer(data: bytes, extension: str) -> None:
+    found = contradiction(data, extension)
+    assert found is None or found
