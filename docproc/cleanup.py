@@ -43,7 +43,8 @@ def _sweep_objects(store: PostgresStore, storage: Storage, *, dry_run: bool) -> 
         old = [found for found in storage.keys(prefix) if storage.age(found) > YOUNG]
         live = _live(store)
         for found in old:
-            if found not in live:
+            # Aged once more: the same bytes may have come in again since, with their job still to be made.
+            if found not in live and storage.age(found) > YOUNG:
                 count += 1
                 if not dry_run:
                     storage.delete(found)

@@ -25,6 +25,7 @@ _CHOICES = {
     "storage.backend": ("local", "supabase"),
     "parser.service": ("mock", "real"),
     "embedder.service": ("mock", "real"),
+    "validate.extra_pages": ("warn", "refuse"),
     "parser.tier": ("fast", "cost_effective", "agentic", "agentic_plus"),
 }
 _USER = re.compile(r"[A-Za-z0-9@_-][A-Za-z0-9@._-]{0,127}")
@@ -45,7 +46,7 @@ def load(
     environ = os.environ if environ is None else environ
     path = _find(config, environ)
     tables = _read(path) if path else {}
-    profiles = tables.pop("profile", {})
+    profiles = _tables(tables.pop("profile", {}), where=f"{path}, profile")
     name = profile or environ.get("DOCPROC_PROFILE") or DEFAULT_PROFILE
     if name not in profiles and name != DEFAULT_PROFILE:
         raise _unknown("profile", name, [*profiles, DEFAULT_PROFILE], where=str(path or "no docproc.toml found"))
@@ -87,18 +88,24 @@ def _read(path: Path) -> dict[str, Any]:
 def _flatten(tables: Mapping[str, Any], *, where: str) -> dict[str, tuple[object, str]]:
     """``{"parser": {"tier": "fast"}}`` as ``{"parser.tier": ("fast", where)}``; unknown names are errors."""
     flat: dict[str, tuple[object, str]] = {}
-    for section, table in tables.items():
+    for section, table in _tables(tables, where=where).items():
         if section == "user":
             flat["user"] = (table, where)
             continue
-        if section not in SECTIONS or not isinstance(table, dict):
+        if section not in SECTIONS:
             raise _unknown("section", section, [*SECTIONS, "user", "profile"], where=where)
         known = [f.name for f in fields(_section_type(section))]
-        for key, value in table.items():
+        for key, value in _tables(table, where=f"{where}, {section}").items():
             if key not in known:
                 raise _unknown("key", f"{section}.{key}", [f"{section}.{k}" for k in known], where=where)
             flat[f"{section}.{key}"] = (value, where)
     return flat
+
+
+def _tables(value: object, *, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError("config.invalid", f"{value!r} stands where a table belongs", why=f"in {where}")
+    return value
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[object, str]]:
@@ -114,7 +121,7 @@ def _secrets(environ: Mapping[str, str]) -> Secrets:
     for f in fields(Secrets):
         for name in (f.name.upper(), *([ALIASES[f.name]] if f.name in ALIASES else [])):
             value = environ.get(name) or _secret_file(environ.get(f"{name}_FILE"), name)
-            if value and f.name not in found:
+            if value and value.strip() and f.name not in found:
                 found[f.name] = Secret(value.strip())
     return Secrets(**found)
 
@@ -179,7 +186,9 @@ def parse_duration(text: str) -> float:
 def _number(value: float | str, kind: type) -> object:
     try:
         number = kind(value)
-    except ValueError:
+    except (ValueError, OverflowError):
+        return None
+    if isinstance(value, float) and number != value:
         return None
     return number if 0 <= number < float("inf") else None
 

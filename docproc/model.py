@@ -208,9 +208,10 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """The job moves to the failure state of its row at once."""
+    """The job moves to the failure state of its row at once; ``progress`` says what was seen of the document."""
 
     error: JobError
+    progress: Mapping[str, Any] = field(default_factory=dict)
 
 
 Outcome = Done | Advance | Wait | Retry | Fail

@@ -48,7 +48,10 @@ class ValidateSettings:
     """When a parse is refused."""
 
     max_failed_pages: float = 0.05  # share of the pages
+    max_missing_pages: float = 0.0  # share of the file's pages that the parser may leave out
+    extra_pages: str = "warn"  # pages that the file does not have: warn (status says so) or refuse
     min_characters: int = 1  # characters that are not white space, in the whole document
+    min_characters_per_page: float = 0.0  # the same on average of the pages (not for text and HTML); 0: off
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from docproc.model import Page, PageSpan, ParsedDocument, sha256
 PAGE_BREAK = "\n\n"
 """What stands between two pages of the normalised text."""
 
-_LINE_ENDS = re.compile("\r\n?|\u2028|\u2029|\u0085")
+_LINE_ENDS = re.compile("\r\n?|[\f\v\u0085\u2028\u2029]")
 # Control characters but tab and newline, lone surrogates, byte order marks and non-characters.
 _REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 

@@ -26,6 +26,7 @@ def status(
 
     Examples: docproc status     docproc status --failed     docproc status reports/may.pdf
     """
+    from docproc.views import document as document_views
     from docproc.views import status as views
 
     with opened(profile, file, user) as it:
@@ -41,7 +42,7 @@ def status(
                 raise ConfigError(
                     "config.invalid", f"no document {document}", try_="give its path, or the beginning of its id"
                 )
-            views.show_document([(job, reads.history(job["job_id"])) for job in jobs], json=json)
+            document_views.show_document([(job, reads.history(job["job_id"])) for job in jobs], json=json)
 
 
 @app.command(rich_help_panel=LOOK)

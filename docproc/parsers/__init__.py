@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from docproc.errors import ConfigError
 from docproc.model import ParseResult
 
 if TYPE_CHECKING:
@@ -54,7 +55,29 @@ class Parser(Protocol):
 
 
 def open_parser(settings: Settings, *, base_url: str | None, api_key: str) -> Parser:
-    """The paid parser that the settings name, speaking to ``base_url`` (None: the vendor's own address)."""
-    from docproc.parsers.llama_cloud import LlamaCloudParser
+    """The paid parser that the settings name, speaking to ``base_url`` (None: the vendor's own address).
 
-    return LlamaCloudParser(settings.parser, base_url=base_url, api_key=api_key)
+    The installed version of the vendor's SDK decides which adapter it is: 0.x comes with ``llama-parse``, 2 and later
+    with a plain install. Raises ConfigError for any other or none, CredentialsError for a key that cannot be sent.
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        installed = version("llama-cloud")
+    except PackageNotFoundError:
+        installed = "not installed"
+    major = installed.partition(".")[0]
+    if major == "0":
+        from docproc.parsers.llama_parse import LlamaParseParser
+
+        return LlamaParseParser(settings.parser, base_url=base_url, api_key=api_key)
+    if major.isdecimal() and int(major) >= 2:
+        from docproc.parsers.llama_cloud import LlamaCloudParser
+
+        return LlamaCloudParser(settings.parser, base_url=base_url, api_key=api_key)
+    raise ConfigError(
+        "config.invalid",
+        "docproc cannot speak to LlamaParse through the llama-cloud package that it finds",
+        why=installed,
+        try_="pip install 'llama-cloud>=2', or pip install 'docproc[llama-parse]' for the SDK of llama-parse",
+    )

@@ -92,7 +92,10 @@ def migrate(database: Database, *, to: int | None = None) -> list[str]:
         raise ConfigError("config.invalid", f"there is no migration {target}", why=f"versions are 1 to {latest()}")
     with database.transaction() as conn:
         conn.execute(query("migration_lock"))
-        conn.execute(query("create_ledger"))
+        try:
+            conn.execute(query("create_ledger"))
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise _failed("0000_ledger", error) from error
         have = applied(conn)
         _refuse_foreign(have)
         up = [m for m in shipped() if m.version not in have and m.version <= target]

@@ -66,7 +66,9 @@ class ParseCalls:
 
     def submit_refused(self, call: ParseCall) -> None:
         """The service said no: nothing was accepted, so the submit is not counted."""
-        self._db.run("submit_refused", {"parse_call_id": call.parse_call_id})
+        # What had failed before stays so: the next submit, too, must ask for a fresh parse.
+        state = "failed" if call.state == "failed" else "intent"
+        self._db.run("submit_refused", {"parse_call_id": call.parse_call_id, "state": state})
 
     def parse_lost(self, call: ParseCall) -> None:
         """The service's job is of no more use (failed, expired, cancelled): a further submit makes a new one."""

@@ -191,6 +191,8 @@ def _change(job: Job, outcome: Outcome, settings: RunnerSettings) -> dict[str, A
         case Retry() | Fail():
             states = (job.status, transition_from(job.status).failure)
             change |= {"failed": True, **_error(outcome.error)}
+            if isinstance(outcome, Fail):
+                change["progress"] = Jsonb(dict(outcome.progress))
     change |= {"to": str(states[-1]), "sources": [str(s) for s in states[:-1]], "targets": [str(s) for s in states[1:]]}
     return change
 

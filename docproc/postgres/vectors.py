@@ -26,7 +26,13 @@ class Vectors:
 
     def link_owned(self, jobs: Sequence[Job]) -> int:
         """Gives chunks of ``jobs`` the vectors that the user owns already for the same text, model and version."""
-        return self._db.run("link_owned", _ids(jobs))
+
+        def write(conn: Conn) -> int:
+            linked = conn.execute(query("link_owned"), _ids(jobs)).rowcount
+            conn.execute(query("count_embeds"), _ids(jobs))
+            return linked
+
+        return self._db.attempt(write)
 
     def pending_chunks(self, jobs: Sequence[Job]) -> list[PendingChunk]:
         """The chunks of ``jobs`` that have no vector, in order of job and chunk."""

@@ -47,17 +47,35 @@ class _Embedding:
         self._settle = settle
         self._open = {job.job_id: job for job in jobs}
         self._missing: Counter[UUID] = Counter()
+        self._bought: set[UUID] = set()
 
     def run(self) -> None:
+        # A further round is for chunks whose text was bought for another chunk in the one before.
+        while self._open:
+            self._round()
+
+    def _round(self) -> None:
         self._vectors.link_owned(list(self._open.values()))
         pending = self._vectors.pending_chunks(list(self._open.values()))
+        # What was bought and is missing all the same is not bought again: completing the job will say so.
+        pending = [chunk for chunk in pending if chunk.chunk_id not in self._bought]
         self._missing = Counter(chunk.job_id for chunk in pending)
         for job in list(self._open.values()):
             if job.status is State.CHUNKS_STORED and self._missing[job.job_id]:
                 self._advance(job, State.EMBEDDING_QUEUED)
         self._complete_whole()
-        for request in pack(pending, max_inputs=self._settings.max_inputs, max_tokens=self._settings.max_tokens):
+        for request in pack(
+            self._once(pending), max_inputs=self._settings.max_inputs, max_tokens=self._settings.max_tokens
+        ):
             self._buy(request)
+
+    def _once(self, pending: Iterable[PendingChunk]) -> Iterable[PendingChunk]:
+        """The first chunk of each text that a user needs."""
+        firsts: dict[tuple[str, str], PendingChunk] = {}
+        for chunk in pending:
+            if chunk.job_id in self._open:
+                firsts.setdefault((self._open[chunk.job_id].user_id, chunk.embed_sha), chunk)
+        return firsts.values()
 
     def _buy(self, request: Sequence[PendingChunk]) -> None:
         """Sends one request for those of its chunks whose jobs are still ours; halves it when it is refused."""
@@ -77,6 +95,7 @@ class _Embedding:
         except JobError as error:
             self._give_back(jobs, error)
         else:
+            self._bought.update(chunk.chunk_id for chunk in chunks)
             self._missing.subtract(chunk.job_id for chunk in chunks)
             self._complete_whole()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from docproc.errors import ConfigError, PermanentError, TransientError
@@ -21,14 +22,16 @@ class LocalStorage:
         path = self._path(key)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._make_private(path.parent)
             with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
+            self._sync(path.parent)  # or the renaming itself could be lost with the power
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # the first error is the one to tell
+                temporary.unlink(missing_ok=True)
             raise TransientError(
                 "storage.unavailable", f"cannot write to {self._root}", why=str(error.strerror)
             ) from None
@@ -48,7 +51,10 @@ class LocalStorage:
 
     def delete(self, key: str) -> None:
         """Removes the file for ``key``; it is no error when there is none."""
-        self._path(key).unlink(missing_ok=True)
+        try:
+            self._path(key).unlink(missing_ok=True)
+        except OSError as error:
+            raise TransientError("storage.unavailable", f"cannot delete {key}", why=str(error.strerror)) from None
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Every key that begins with ``prefix``, in order; temporary files of a killed process are none."""
@@ -70,6 +76,19 @@ class LocalStorage:
         if not os.access(present, os.W_OK | os.X_OK):
             raise ConfigError("config.invalid", f"the storage folder {self._root} cannot be written to")
         return str(self._root)
+
+    def _make_private(self, folder: Path) -> None:
+        """Makes ``folder`` and what is missing above it up to the root, readable by the owner alone."""
+        for missing in reversed([f for f in (folder, *folder.parents) if not f.exists()]):
+            missing.mkdir(exist_ok=True, mode=0o700)
+
+    @staticmethod
+    def _sync(folder: Path) -> None:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _path(self, key: str) -> Path:
         parts = key.split("/")

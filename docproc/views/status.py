@@ -187,35 +187,3 @@ def show_failed(rows: list[Row], *, json: bool) -> None:
         out.print(f"  try  {escape(row['remedy'])}")
     if not rows:
         out.print("no failed documents")
-
-
-def show_document(jobs: list[tuple[Row, list[Row]]], *, json: bool) -> None:
-    """The timeline of each job of one document: when, which state, for how long, and why."""
-    if json:
-        print_json({"jobs": [{**job, "history": history} for job, history in jobs]})
-        return
-    if not for_people():
-        print_rows(
-            (job["document_id"], instant(e["at"]), e["from_status"], e["to_status"], e["seconds"], e["code"], e["note"])
-            for job, history in jobs
-            for e in history
-        )
-        return
-    for job, history in jobs:
-        _show_timeline(job, history)
-
-
-def _show_timeline(job: Row, history: list[Row]) -> None:
-    out = data()
-    out.print(f"[bold]{escape(shortened(safe(job['source']), out.width))}[/]", no_wrap=True)
-    out.print(f"{job['document_id']}  {size(job['raw_bytes'])}  {job['chunks_version']}  {job['embed_model']}")
-    counts = " · ".join(f"{key} {value}" for key, value in sorted(job["progress"].items()))
-    out.print(f"[dim]{escape(counts)}[/]\n")
-    for event in history:
-        after = duration(event["seconds"]) if event["from_status"] else ""
-        note = " ".join(filter(None, (event["code"], event["note"])))
-        out.print(f"{event['at']:%H:%M:%S}  {event['to_status']:22} {after:>7}  {escape(safe(note))}")
-    error = job["last_error"]
-    if error:
-        out.print(f"\nwhy  {escape(safe(error['why'] or error['what']))}\ntry  {escape(error['remedy'])}")
-    out.print()

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 
 def duration(seconds: float | None) -> str:
-    """``40ms``, ``8s``, ``4m10s``, ``2h 5m``, ``3d 4h``; nothing for None."""
+    """``40ms``, ``8.0s``, ``4m10s``, ``2h 5m``, ``3d 4h``; nothing for None."""
     if seconds is None:
         return ""
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{seconds * 1000:.0f}ms"
-    if seconds < 10:
+    if seconds < 9.95:
         return f"{seconds:.1f}s"
     whole = round(seconds)
     if whole < 60:
@@ -27,7 +27,7 @@ def duration(seconds: float | None) -> str:
 def size(count: float) -> str:
     """``512 B``, ``1.2 MB``: decimal units."""
     for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
+        if count < 999.95:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"

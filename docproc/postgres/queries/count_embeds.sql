@@ -4,7 +4,7 @@ WITH counted AS (
     JOIN docproc.document_chunk_buffer c ON c.document_id = j.document_id
      AND c.chunker_name || '@' || c.chunker_version = j.chunks_version
     LEFT JOIN docproc.document_vector_buffer v ON v.chunk_id = c.chunk_id AND v.embed_model = j.embed_model
-     AND v.embed_version = j.embed_version
+     AND v.embed_version = j.embed_version AND v.embed_sha = c.embed_sha
    WHERE j.job_id = ANY (%(job_ids)s)
    GROUP BY j.job_id
 ), changed AS MATERIALIZED (

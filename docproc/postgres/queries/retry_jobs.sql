@@ -15,9 +15,10 @@ WITH wanted AS MATERIALIZED (
 ), going AS (
   SELECT * FROM wanted WHERE %(priced)s OR NOT coalesce(is_priced, false)
 ), anew AS (
-  -- A new reference, so that the service's list does not bring back the job that was given up.
+  -- A new reference, so that the service's list does not bring back the job that was given up. What failed stays failed,
+  -- for the submit to ask for a fresh parse: the service gives a failure again from its cache.
   UPDATE docproc.parse_calls p
-     SET state = 'intent', submits = 0, external_id = NULL, submitting_at = NULL,
+     SET state = CASE p.state WHEN 'failed' THEN p.state ELSE 'intent' END, submits = 0, external_id = NULL, submitting_at = NULL,
          client_ref = 'docproc-' || gen_random_uuid(), updated_at = clock_timestamp()
     FROM going WHERE p.parse_call_id = going.parse_call_id AND going.is_priced
 ), moved AS (

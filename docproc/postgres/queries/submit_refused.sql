@@ -1,6 +1,6 @@
 WITH it AS (
   UPDATE docproc.parse_calls
-     SET state = 'intent', submits = greatest(submits - 1, 0), submitting_at = NULL, updated_at = clock_timestamp()
+     SET state = %(state)s, submits = greatest(submits - 1, 0), submitting_at = NULL, updated_at = clock_timestamp()
    WHERE parse_call_id = %(parse_call_id)s AND state = 'submitting'
   RETURNING call_id
 )

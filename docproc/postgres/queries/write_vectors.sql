@@ -7,4 +7,4 @@ SELECT c.chunk_id, c.document_id, c.user_id, %(model)s, %(version)s, i.embed_sha
  ORDER BY c.chunk_id
 ON CONFLICT (chunk_id, embed_model, embed_version) DO UPDATE
    SET vector = excluded.vector, vector_sha = excluded.vector_sha, embed_sha = excluded.embed_sha
- WHERE b.vector_sha IS DISTINCT FROM excluded.vector_sha
+ WHERE (b.vector_sha, b.embed_sha) IS DISTINCT FROM (excluded.vector_sha, excluded.embed_sha)

@@ -66,6 +66,7 @@ _SPECS = st.sampled_from(
         "markdown-simple@1+max=61",
         "tokens@1",
         "tokens@1+max=32",
+        "markdown-simple@1+max=50",
     ]
 )
 _THOROUGH = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -90,6 +91,10 @@ def _lost(text: str, chunks: list[Chunk]) -> str:
 @example("markdown-simple@1+max=32", "字" * 20_000)
 @example("markdown-simple@1+max=32", "a" + "\u0301" * 500)
 @example("markdown-simple@1+max=32", "\t" * 60 + "x\n" + " \t" * 40 + "y" + "\u2003\u3000" * 30 + "z")
+@example(
+    "markdown-simple@1+max=50",
+    "1.\n  **\n```\n# \x0b\t؟;：,>__*：;\u3000\x0b-dn'\u3000\x0b\r;1. 'e：,\u200b\n-**'r\n;-\n# #_é#-d'",
+)
 @example("markdown-simple@1", "|a|b|\n|-|-|\n" + "|x|" + "y " * 3000 + "|\n|1|2|\n")
 def test_no_text_is_lost_and_no_chunk_is_over_the_limit(spec: str, text: str) -> None:
     limit = int(spec.partition("max=")[2] or 400)
@@ -141,7 +146,7 @@ def test_the_pages_of_a_chunk_are_those_of_its_first_and_last_character(pages: l
     text, spans = "", []
     for number, page in enumerate(pages, 1):
         spans.append(PageSpan(number, len(text), len(text) + len(page)))
-        text += page + "\n\n"
+        text += page
     for chunk in get("markdown-simple@1+max=40").chunk(ParsedDocument(text, tuple(spans))):
         touched = [page.number for page in spans if page.start < chunk.end and chunk.start < page.end]
         assert (chunk.page_first, chunk.page_last) == (touched[0], touched[-1])

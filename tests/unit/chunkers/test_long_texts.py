@@ -1,5 +1,6 @@
 """Time grows with the length of a text and not faster, whatever the text is made of."""
 
+from itertools import pairwise
 from time import process_time
 
 import pytest
@@ -46,6 +47,12 @@ def test_ten_times_the_text_takes_about_ten_times_as_long(name: str) -> None:
 def test_a_million_times_one_letter_ends(spec: str) -> None:
     chunks = list(get(spec).chunk(ParsedDocument("a" * 1_000_000, ())))
     assert "".join(chunk.text for chunk in chunks) == "a" * 1_000_000
+
+
+def test_overlapping_windows_on_a_hundred_thousand_times_one_letter_advance() -> None:
+    chunks = list(get("tokens@1+overlap=200").chunk(ParsedDocument("a" * 100_000, ())))
+    assert all(one.start < other.start and one.end < other.end for one, other in pairwise(chunks))
+    assert len(chunks) < 100
 
 
 @pytest.mark.parametrize("spec", ["markdown-simple@1", "tokens@1"])

@@ -97,7 +97,7 @@ def test_a_row_that_is_too_long_is_cut_between_words() -> None:
 
 def test_a_fence_that_fits_stays_whole_with_the_line_that_announces_it() -> None:
     fence = "```py\n" + "".join(f"call({number})\n\n" for number in range(6)) + "```"
-    before = _sentences(5)
+    before = _sentences(4)
     first, second = _texts(f"{before}\n\nThis calls it:\n\n{fence}\n", 60)
     assert first == before
     assert second == f"This calls it:\n\n{fence}"

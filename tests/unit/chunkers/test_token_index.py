@@ -37,7 +37,7 @@ def test_the_windows_in_which_a_long_text_is_encoded_do_not_show(start: int, siz
     assert index.count(start, end) == tokens.count(index.text[start:end])
 
 
-_LONG = TokenIndex("A line of words, größer als 字 and 12345 others.\n    indented; text\n\n" * 1_500)
+_LONG = TokenIndex("A line of words, größer als 字 and 12345 others.\n    indented; text\n   \n  \n" * 1_500)
 
 
 def test_the_header_of_a_token_split_inside_a_character_is_that_character() -> None:

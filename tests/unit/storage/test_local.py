@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -116,13 +117,22 @@ def test_a_killed_first_writer_leaves_no_key(storage: LocalStorage, root: Path, 
     assert storage.read(KEY) == b"new"
 
 
-def test_files_and_every_folder_are_readable_by_their_owner_alone(storage: LocalStorage, root: Path) -> None:
-    umask = os.umask(0o022)
-    try:
-        storage.write(KEY, b"data")
-    finally:
-        os.umask(umask)
+@pytest.fixture
+def usual_umask() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_files_are_readable_by_their_owner_alone(storage: LocalStorage, root: Path) -> None:
+    storage.write(KEY, b"data")
     assert mode(root / KEY) == "600"
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_every_folder_is_readable_by_its_owner_alone(storage: LocalStorage, root: Path) -> None:
+    storage.write(KEY, b"data")
     folders = (root, root / "raw", root / "raw/default")
     assert {folder.name: mode(folder) for folder in folders} == {"storage": "700", "raw": "700", "default": "700"}
 

@@ -15,9 +15,10 @@ import responses
 
 import docproc
 from docproc.config import load
-from docproc.errors import ConfigError, DocprocError
+from docproc.errors import ConfigError, DocprocError, PermanentError
 from docproc.storage import open_storage
 from docproc.storage.supabase import SupabaseStorage
+from docproc.storage.supabase_api import SupabaseApi
 
 if TYPE_CHECKING:
     from tests.unit.storage.conftest import Call
@@ -161,6 +162,16 @@ def test_no_exception_shows_the_key(
     assert KEY not in caplog.text
     successes = {("POST", OBJECT), ("HEAD", OBJECT), ("DELETE", OBJECT)}
     assert caught is not None or (number == 8 and (call.method, call.url) in successes)
+
+
+@pytest.mark.parametrize("code", ["onlyletters", "an onlyletters key", "\x1b[2J", "a\nb", "x" * 41, "<html>"])
+def test_a_code_that_could_hold_a_key_or_steer_a_terminal_is_left_out(
+    supabase: responses.RequestsMock, code: str
+) -> None:
+    supabase.get(OBJECT, status=400, json={"statusCode": "415", "code": code})
+    with pytest.raises(PermanentError) as caught:
+        SupabaseStorage(SupabaseApi(SERVICE, "onlyletters"), "papers").read(DOCUMENT)
+    assert caught.value.why == "HTTP 415"
 
 
 def test_neither_the_storage_nor_its_parts_show_the_key(storage: SupabaseStorage) -> None:
