@@ -62,3 +62,24 @@ def wheel(session: nox.Session) -> None:
     with session.chdir(elsewhere):
         session.run("docproc", "run-all", "some documents")
         session.run("docproc", "validate-deploy")
+
+
+@nox.session
+def sdk_llama_cloud(session: nox.Session) -> None:
+    """The parser's contract with the SDK of a plain install, llama-cloud 2 or later."""
+    session.install("-e", ".[local,dev]")
+    _check_parser_contract(session, "LlamaCloudParser")
+
+
+@nox.session
+def sdk_llama_parse(session: nox.Session) -> None:
+    """The parser's contract with the SDK that llama-parse brings."""
+    session.install("-e", ".[local,dev,llama-parse]")
+    _check_parser_contract(session, "LlamaParseParser")
+
+
+def _check_parser_contract(session: nox.Session, adapter: str) -> None:
+    opened = "open_parser(Settings(), base_url=None, api_key='any')"
+    imports = "from docproc.parsers import open_parser; from docproc.settings import Settings"
+    session.run("python", "-c", f"{imports}; assert type({opened}).__name__ == {adapter!r}, {opened}")
+    session.run("pytest", "tests/integration/parsers", *session.posargs)

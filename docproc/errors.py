@@ -139,7 +139,7 @@ REMEDIES: dict[str, str] = {
     "parse.unavailable": "the service is unreachable; it is tried again, then docproc retry",
     "parse.throttled": "nothing to do: the service's rate limit passes",
     "parse.submits_used_up": "see the provider's job list; then docproc retry --resubmit",
-    "validate.empty": "the parse has no text; a scan may need a higher tier ([parser] tier)",
+    "validate.empty": "see whether the file is blank; a scan may need a higher tier ([parser] tier)",
     "validate.pages_failed": "raise [validate] max_failed_pages, then docproc retry; status DOCUMENT shows the pages",
     "validate.pages_missing": "raise [validate] max_missing_pages, then docproc retry; status DOCUMENT shows the pages",
     "validate.pages_extra": 'set [validate] extra_pages = "warn", then docproc retry',

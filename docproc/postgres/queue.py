@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from docproc.postgres.database import Conn, Row
     from docproc.settings import RunnerSettings
+
+log = logging.getLogger(__name__)
 
 RESCUE_BATCH = 500
 
@@ -76,6 +79,8 @@ class Queue:
             held = self._db.attempt(write)
         except TransientError as error:
             return self.settle(job, Retry(error))
+        if not held:
+            log.info("a settle was refused: the lease was lost", extra={"job": str(job.job_id), "fence": job.fence})
         return replace(job, status=State(change["to"])) if held else None
 
     def renew(self, jobs: Iterable[Job]) -> set[UUID]:

@@ -86,8 +86,7 @@ class ParseStage:
         left = call.seconds_until_slot
         if left is not None and left > -SLOT_GOOD_FOR:
             return max(left, 0.0)
-        # An eighth at once, the rest spread out, and room for those that come SLOT_GOOD_FOR late: in no ten seconds more
-        # than the limit.
+        # An eighth at once, the rest spread out, with room for those that come late: in no ten seconds over the limit.
         burst, per_second = max(self._settings.submits_per_10s // 8, 1), self._settings.submits_per_10s * 0.072
         return self._calls.reserve_submit(call, per_second=per_second, burst=burst)
 

@@ -1,12 +1,13 @@
-"""docproc as its users run it: a process of its own against a database, a storage and mocks that the test can look into."""
+"""docproc as its users run it: a process of its own, against a database and mocks that the test can look into."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,8 +25,6 @@ SHORT_WAITS = {
     "DOCPROC_RUNNER_BACKOFF_CAP": "0.2",
 }
 
-MakeDocproc = Callable[..., Docproc]
-
 
 @dataclass(frozen=True, slots=True)
 class FullRun:
@@ -35,6 +34,7 @@ class FullRun:
     said: subprocess.CompletedProcess[str]
     tables: Tables
     mocks: Mocks
+    bill: Mapping[str, Any]
 
 
 def local(folder: Path, conninfo: str, address: str, **variables: str) -> Docproc:
@@ -77,7 +77,8 @@ def full_run(server: str, migrated: str, tmp_path_factory: pytest.TempPathFactor
     with mocks.start(folder / "mocks", options=mocks.MockOptions(processing_delay=0.0)) as running:
         docproc = local(folder / "desk", conninfo, running.address)
         said = docproc.run("run-all", str(FIXTURES / "documents"))
-        yield FullRun(docproc, said, Tables(conninfo), Mocks(running.address))
+        services = Mocks(running.address)
+        yield FullRun(docproc, said, Tables(conninfo), services, services.bill())
 
 
 def fed(docproc: Docproc, text: str, *words: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""Small documents for the end-to-end tests, each with words that stand in no other, so that no mock has seen them before."""
+"""Small documents for the end-to-end tests, each with words of its own, so that no mock has seen it before."""
 
 from __future__ import annotations
 
@@ -54,8 +54,9 @@ def one_of_each(folder: Path) -> Path:
     folder.mkdir()
     (folder / "ladder.pdf").write_bytes(pdf(f"Ladders are counted at dusk, {word}.", f"The longest one bends, {word}."))
     (folder / "lantern.docx").write_bytes(docx(f"A lantern hangs over every door, {word}."))
-    sections = (f"# {title}\n\nThe {title} of {word} is kept dry.\n\n" for title in ("rope", "sail", "anchor"))
-    (folder / "loft.md").write_text("".join(sections), encoding="utf-8")
+    # Long enough for several chunks, so that some request holds more than one.
+    shelves = "".join(f"Shelf {n} of {word} holds rope, {n} fathoms of it.\n\n" for n in range(40))
+    (folder / "loft.md").write_text(f"# Loft\n\n{shelves}", encoding="utf-8")
     (folder / "log.txt").write_text(f"Calm sea and a slow gull, {word}.\n", encoding="utf-8")
     return folder
 

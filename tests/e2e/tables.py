@@ -31,7 +31,9 @@ class Tables:
 
     def states(self) -> dict[str, str]:
         """The state of each job by its file's name."""
-        return {PurePath(uri).name: status for uri, status in self.rows("SELECT source, status FROM docproc.upload_jobs")}
+        return {
+            PurePath(uri).name: status for uri, status in self.rows("SELECT source, status FROM docproc.upload_jobs")
+        }
 
     def codes(self) -> dict[str, str | None]:
         """The error code of each job by its file's name."""
@@ -56,13 +58,16 @@ class Tables:
     def dump(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table with the transaction that wrote it: equal dumps mean that nothing was written."""
         names = [name for (name,) in self.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'docproc'")]
-        return {name: self.rows(f"SELECT xmin::text, md5(t::text) FROM docproc.{name} t ORDER BY 1, 2") for name in names}
+        return {
+            name: self.rows(f"SELECT xmin::text, md5(t::text) FROM docproc.{name} t ORDER BY 1, 2") for name in names
+        }
 
     def assert_whole(self, documents: int) -> None:
         """Fails unless ``documents`` jobs are complete, each with its chunks and vectors once, and none is held."""
         jobs = self.rows(
             "SELECT j.source, j.status, (j.progress ->> 'chunks_total')::int, count(c.chunk_id), count(v.chunk_id),"
-            "       count(DISTINCT c.chunk_ord), (SELECT count(*) FROM docproc.sources s WHERE s.live_job_id = j.job_id)"
+            "       count(DISTINCT c.chunk_ord),"
+            "       (SELECT count(*) FROM docproc.sources s WHERE s.live_job_id = j.job_id)"
             "  FROM docproc.upload_jobs j LEFT JOIN docproc.document_chunk_buffer c USING (document_id)"
             "  LEFT JOIN docproc.document_vector_buffer v USING (chunk_id) GROUP BY j.job_id"
         )

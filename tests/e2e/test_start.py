@@ -10,7 +10,8 @@ from docproc import __version__
 from tests.support import Docproc, bare_environment
 
 HEAVY = ("psycopg", "numpy", "openai", "llama_cloud", "requests", "tiktoken", "httpx", "kreuzberg", "pgvector")
-COMMANDS = "ingest parse validate chunk embed run-all status search retry cleanup validate-deploy migrate".split()
+PIPELINE = ("ingest", "parse", "validate", "chunk", "embed", "run-all")
+COMMANDS = (*PIPELINE, "status", "search", "retry", "cleanup", "validate-deploy", "migrate")
 
 
 @pytest.fixture

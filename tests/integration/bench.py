@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from psycopg.types.json import Jsonb
 
-from docproc.settings import RunnerSettings
 from docproc.model import Chunk, Job
 from docproc.postgres.database import Database
 from docproc.postgres.queue import Queue
 from docproc.runner import Runner, Tally
+from docproc.settings import RunnerSettings
 from docproc.stages.ingest import ingest
 from docproc.states import FAILED, Command, State, failable_into
 from docproc.store import Ingested
@@ -44,7 +44,7 @@ class Bench:
             cursor = conn.execute(statement.encode(), values or None)
             return cursor.fetchall() if cursor.description else []
 
-    def make(self, state: State = State.UPLOADED, **columns: object) -> UUID:
+    def make(self, state: State = State.UPLOADED, **columns: Any) -> UUID:
         """Inserts a job that stands in ``state``; ``columns`` override the defaults."""
         document = uuid4()
         values: dict[str, object] = {
@@ -108,7 +108,7 @@ class Bench:
         """The queue as ``owner`` sees it."""
         return Queue(self.database, owner, settings)
 
-    def claim(self, state: State = State.UPLOADED, *, owner: str = "host:1:1:tester", **columns: object) -> Job:
+    def claim(self, state: State = State.UPLOADED, *, owner: str = "host:1:1:tester", **columns: Any) -> Job:
         """Inserts a job in ``state`` and claims it."""
         self.make(state, **{"priority": 1_000_000, **columns})
         (job,) = self.queue(owner).claim([state], 1)
@@ -148,11 +148,6 @@ def drain(app: App, *commands: Command, stay: bool = True) -> Tally:
         return runner.drain(stay=stay)
     finally:
         alarm.cancel()
-
-
-def quick(app_settings: RunnerSettings, **changes: Any) -> RunnerSettings:
-    """Runner settings with ``changes``."""
-    return replace(app_settings, **changes)
 
 
 def pdf(*pages: str) -> bytes:

@@ -18,6 +18,8 @@ from docproc.postgres import migrations
 from docproc.postgres.database import Database
 from docproc.postgres.migrations import Migration
 
+SHIPPED = migrations.shipped()
+
 CATALOGUE = {
     "columns": "SELECT table_name, column_name, data_type, is_nullable, column_default, is_generated,"
     " generation_expression, is_identity FROM information_schema.columns WHERE table_schema = 'docproc'",
@@ -58,7 +60,7 @@ def test_up_down_and_up_again_leave_the_same_catalogue(empty_database: Database)
     assert all(first.values()) or first["sequences"] == []
 
 
-@pytest.mark.parametrize("version", [m.version for m in migrations.shipped()])
+@pytest.mark.parametrize("version", [m.version for m in SHIPPED])
 def test_every_step_down_and_up_leads_to_the_same_catalogue(empty_database: Database, version: int) -> None:
     migrations.migrate(empty_database, to=version)
     there = catalogue(empty_database)
@@ -74,7 +76,7 @@ def test_migrating_twice_is_nothing(empty_database: Database) -> None:
 
 def test_a_failing_migration_rolls_back_whole(empty_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Migration(9001, "broken", "CREATE TABLE docproc.half (); SELECT 1/0;", "")
-    monkeypatch.setattr(migrations, "shipped", lambda known=migrations.shipped(): (*known, broken))
+    monkeypatch.setattr(migrations, "shipped", lambda: (*SHIPPED, broken))
     with pytest.raises(SchemaError, match="9001_broken failed; nothing was changed") as caught:
         migrations.migrate(empty_database)
     assert (caught.value.code, caught.value.exit_code) == ("schema.failed", Exit.SCHEMA)
@@ -89,7 +91,7 @@ def test_a_failing_migration_leaves_the_earlier_version(
     before = catalogue(empty_database)
     good = Migration(9001, "good", "CREATE TABLE docproc.half ();", "DROP TABLE docproc.half;")
     broken = Migration(9002, "broken", "SELECT 1/0;", "")
-    monkeypatch.setattr(migrations, "shipped", lambda known=migrations.shipped(): (*known, good, broken))
+    monkeypatch.setattr(migrations, "shipped", lambda: (*SHIPPED, good, broken))
     with pytest.raises(SchemaError):
         migrations.migrate(empty_database)
     assert catalogue(empty_database) == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -13,11 +14,15 @@ import docproc
 from docproc.postgres import migrations
 from docproc.postgres.database import Database, query
 from docproc.states import OPEN
+from tests.conftest import clone
 
 PACKAGE = Path(docproc.__file__).parent
 NAMES = sorted(path.stem for path in (PACKAGE / "postgres" / "queries").glob("*.sql"))
 NOT_EXPLAINED = {"create_ledger", "incoming_vectors", "copy_vectors"}
 """Statements that EXPLAIN does not take: they are run instead."""
+
+NUMBERS = {"interval": 1.0, "burst": 1}
+"""Parameters whose types the statement takes from their values; all others may be NULL."""
 
 CHECKS_OF_DATA = {"invariants"}
 """May name states: what it checks is what the states mean."""
@@ -30,7 +35,7 @@ def words_in_use() -> set[str]:
     nodes = [node for tree in trees for node in ast.walk(tree)]
     words = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     prefixes = {
-        node.values[0].value
+        str(node.values[0].value)
         for node in nodes
         if isinstance(node, ast.JoinedStr) and len(node.values) == 2 and isinstance(node.values[0], ast.Constant)
     }
@@ -42,12 +47,20 @@ def test_every_query_is_used(name: str) -> None:
     assert name in words_in_use(), f"queries/{name}.sql is used nowhere"
 
 
+@pytest.fixture(scope="module")
+def asked(server: str, migrated: str) -> Iterator[Database]:
+    """A migrated database for statements that are all rolled back."""
+    opened = Database(clone(server, "template_docproc", "asked"))
+    yield opened
+    opened.close()
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_every_query_is_valid(database: Database, name: str) -> None:
+def test_every_query_is_valid(asked: Database, name: str) -> None:
     text = query(name)
-    values = dict.fromkeys(re.findall(rb"%\((\w+)\)s", text))
-    given = {key.decode(): None for key in values} or None
-    with database.transaction() as conn:
+    names = {found.decode() for found in re.findall(rb"%\((\w+)\)s", text)}
+    given = {name: NUMBERS.get(name) for name in names} or None
+    with asked.transaction() as conn:
         if name in ("write_vectors", "copy_vectors"):
             conn.execute(query("incoming_vectors"))
         if name == "copy_vectors":

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
@@ -269,9 +270,7 @@ def test_renew_extends_what_is_held_and_reports_what_is_lost(bench: Bench) -> No
     kept, stolen, freed = (bench.claim() for _ in range(3))
     bench.sql("UPDATE docproc.upload_jobs SET lease_until = now() + interval '1 second'")
     bench.sql("UPDATE docproc.upload_jobs SET fence = fence + 1, claimed_by = 'other' WHERE job_id = %s", stolen.job_id)
-    bench.sql(
-        "UPDATE docproc.upload_jobs SET claimed_by = NULL, lease_until = NULL WHERE job_id = %s", freed.job_id
-    )
+    bench.sql("UPDATE docproc.upload_jobs SET claimed_by = NULL, lease_until = NULL WHERE job_id = %s", freed.job_id)
     assert bench.queue().renew([kept, stolen, freed]) == {kept.job_id}
     row, other = bench.row(kept.job_id), bench.row(stolen.job_id)
     assert (row["lease_until"] - row["now"]).total_seconds() > RUNNER.lease - 5
@@ -295,10 +294,11 @@ def test_statements_over_many_jobs_lock_them_in_one_order(bench: Bench, conninfo
     for job in jobs:
         bench.sql(
             "INSERT INTO docproc.document_chunk_buffer SELECT gen_random_uuid(), document_id, 'default', 0,"
-            " 'markdown-simple', '1', 'a', 'b', 't', '', '{}', 1, 1, 0, 1, 1 FROM docproc.upload_jobs WHERE job_id = %s",
+            " 'markdown-simple', '1', 'a', 'b', 't', '', '{}', 1, 1, 0, 1, 1"
+            " FROM docproc.upload_jobs WHERE job_id = %s",
             job.job_id,
         )
-    with ThreadPoolExecutor(1) as pool, Database(conninfo).transaction() as first:
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(conninfo) as first:
         first.execute("SELECT FROM docproc.upload_jobs WHERE job_id = %s FOR UPDATE", [jobs[0].job_id])
         waiting = pool.submit(run_over, bench, statement, list(reversed(jobs)))
         until_blocked(bench)

@@ -121,5 +121,3 @@ def test_a_rescue_frees_a_bounded_number_at_a_time(bench: Bench) -> None:
         RESCUE_BATCH + 7,
     )
     assert [bench.queue().rescue() for _ in range(3)] == [RESCUE_BATCH, 7, 0]
-
-

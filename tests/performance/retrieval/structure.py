@@ -19,20 +19,21 @@ _CUT = {"row": "rows cut", "fence": "fences cut", "list": "lists cut"}
 
 
 def damage(made: Document, chunks: Sequence[Chunk], limit: int) -> Counter[str]:
-    """How often each of ``COLUMNS`` happens; a row, fence or list counts as cut only if it fits with its heading."""
+    """How often each of ``COLUMNS`` happens; a row, fence or list counts as cut only if it fits with its headings."""
     found: Counter[str] = Counter()
-    lead = ""
+    lead = before = ""
     for placed in made.placed:
         text = made.text[placed.start : placed.end]
         inside = [chunk for chunk in chunks if chunk.start < placed.end and placed.start < chunk.end]
         if placed.kind == "heading":
-            lead = text
+            lead = f"{lead}\n\n{text}" if before == "heading" else text
             found["orphan headings"] += _ends_with(inside, placed)
         elif placed.kind == "row":
             found["tables without header"] += sum(placed.header not in chunk.text + "\n" for chunk in inside)
         if placed.kind in _CUT and len(inside) > 1:
             whole = "\n\n".join([" > ".join(inside[0].heading_path), lead, placed.header + text])
             found[_CUT[placed.kind]] += tokens.count(whole) <= limit
+        before = placed.kind
     found["over limit"] = sum(tokens.count(chunk.embed_text) > limit for chunk in chunks)
     found["under 20"] = sum(tokens.count(chunk.text) < 20 for chunk in chunks)
     return found
