@@ -154,7 +154,9 @@ class App:
         from docproc.embedders import open_embedder
 
         service = self.embedder_service
-        return open_embedder(self.settings, base_url=service.base_url, api_key=service.api_key)
+        embedder = open_embedder(self.settings, base_url=service.base_url, api_key=service.api_key)
+        self._stack.callback(embedder.close)
+        return embedder
 
     def refuse_mixing(self) -> None:
         """Records with the first job whether the services are mocks or real. Raises ConfigError for the other kind."""

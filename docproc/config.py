@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from docproc.errors import ConfigError
-from docproc.settings import DEFAULT_PROFILE, SECTIONS, Secret, Secrets, Settings
+from docproc.settings import DEFAULT_PROFILE, SECTIONS, ParserSettings, Secret, Secrets, Settings
 
 FILE_NAME = "docproc.toml"
 
@@ -21,6 +21,9 @@ ALIASES = {
     "llama_cloud_base_url": "LLAMAPARSE_API_URL",
     "openai_base_url": "OPENAI_API_URL",
 }
+LOCAL = ParserSettings(timeout=20.0, reconcile_grace=1.0)
+"""The local profile's defaults of [parser]: the mock answers at once, and its list of jobs is never late."""
+
 _CHOICES = {
     "storage.backend": ("local", "supabase"),
     "parser.service": ("mock", "real"),
@@ -59,7 +62,7 @@ def load(
     values |= _from_environment(environ)
     values |= {key: (value, "flag") for key, value in (flags or {}).items() if value is not None}
     settings = Settings(profile=name, home=_home(path, environ), secrets=_secrets(environ), origins=_origins(values))
-    return _apply(settings, values)
+    return _apply(replace(settings, parser=LOCAL) if name == DEFAULT_PROFILE else settings, values)
 
 
 def _find(config: Path | None, environ: Mapping[str, str]) -> Path | None:

@@ -214,14 +214,14 @@ class Runner:
         finally:
             if unsettled:
                 self._queue.release(unsettled.values())
-                self._let_go(unsettled)
+                self._let_go(unsettled.values())
 
     def _settle(self, job: Job, outcome: Outcome) -> Job | None:
         if isinstance(outcome, Advance) and not self._may_go_on(job):
             return None
         moved = self._queue.settle(job, outcome)
         if moved is None or not isinstance(outcome, Advance):
-            self._let_go([job.job_id])
+            self._let_go([job])
         if moved is not None and moved.status is not job.status:
             self._count(moved, outcome)
         return moved
@@ -252,10 +252,12 @@ class Runner:
         with self._lock:
             self._held |= {job_id: (job, until) for job_id, (job, _) in self._held.items() if job_id in kept}
 
-    def _let_go(self, job_ids: Iterable[UUID]) -> None:
+    def _let_go(self, jobs: Iterable[Job]) -> None:
+        # The next stage may have claimed a job anew before its last settle was heard of: that claim stays held.
         with self._lock:
-            for job_id in job_ids:
-                self._held.pop(job_id, None)
+            for job in jobs:
+                if job.job_id in self._held and self._held[job.job_id][0].fence == job.fence:
+                    del self._held[job.job_id]
 
     def _may_go_on(self, job: Job) -> bool:
         """Whether a request may still be sent for ``job``: not when stopping, nor on a lease that may have run out."""

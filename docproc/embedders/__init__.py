@@ -21,6 +21,9 @@ class Embedder(Protocol):
     def embed(self, texts: Sequence[str], *, model: str, dimensions: int) -> Embedded:
         """One vector of ``dimensions`` for each of ``texts``, in their order, checked."""
 
+    def close(self) -> None:
+        """Closes the connections."""
+
     def check(self, model: str) -> None:
         """Asks for the model by a call that costs nothing. Raises DocprocError when it is not to be had."""
 

@@ -63,6 +63,11 @@ class OpenAIEmbedder:
         embedded = Embedded(vectors, tokens if isinstance(tokens, int) else None, request_id)
         return checked(embedded, inputs=len(texts), dimensions=dimensions)
 
+    def close(self) -> None:
+        """Closes the connections."""
+        if self._made is not None:
+            self._made.close()
+
     def check(self, model: str) -> None:
         """Asks for the model by a call that costs nothing."""
         with _in_our_words():

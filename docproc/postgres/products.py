@@ -51,13 +51,13 @@ def write_chunks(conn: Conn, job: Job, chunks: Sequence[Chunk]) -> None:
 
 
 def go_live(conn: Conn, job: Job) -> None:
-    """Shows the document to readers, after proving that every chunk has its vector and no ordinal is missing.
+    """Shows the document to readers, after proving that it has chunks, each its vector, and that no ordinal is missing.
 
-    Raises TransientError when one is missing: the transaction is rolled back and the job tries again.
+    Raises TransientError when it is not so: the transaction is rolled back and the job tries again.
     """
     seen = conn.execute(query("completeness"), {"job_id": job.job_id}).fetchone()
     assert seen is not None
-    if not seen["chunks"] == seen["vectors"] == seen["ords"]:
+    if not 0 < seen["chunks"] == seen["vectors"] == seen["ords"]:
         raise TransientError(
             "embed.incomplete",
             "the document is not complete",

@@ -201,7 +201,7 @@ class PagesSeen:
             "characters": [round(sums[n] / size) if whole[n] == size else None for n, size in enumerate(sizes)],
             "failed": {str(number): why for number, why in islice(self.failed.items(), MOST_NAMED)},
             "missing": list(islice(self.missing_numbers(), MOST_NAMED)),
-            "bad": list(self.bad[:MOST_NAMED]),
+            "bad_text": list(self.bad[:MOST_NAMED]),
         }
 
 

@@ -138,7 +138,7 @@ def _show_pages(progress: Row) -> None:
     """The strip of a document of several pages, and a line for each page whose text is not there."""
     out, pages = data(), progress["pages"]
     lost = list(_lost_pages(pages))[:MOST_PAGES_NAMED]
-    more = progress["pages_failed"] + progress["pages_missing"] + len(pages["bad"]) - len(lost)
+    more = progress["pages_failed"] + progress["pages_missing"] + len(pages["bad_text"]) - len(lost)
     if pages["total"] > 1:
         width = out.width - len("pages  ")
         strip = page_strip(pages["characters"], width)
@@ -166,5 +166,5 @@ def _lost_pages(pages: Row) -> Iterator[tuple[int, str]]:
     """Number and reason of each page without text that should have some, in order of number."""
     lost = {int(number): why or "failed" for number, why in pages["failed"].items()}
     lost |= dict.fromkeys(pages["missing"], "not returned by the parser")
-    lost |= dict.fromkeys(pages["bad"], "the parser gave a text that stands for none")
+    lost |= dict.fromkeys(pages["bad_text"], "the parser gave a text that stands for none")
     yield from sorted(lost.items())

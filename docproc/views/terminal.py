@@ -46,7 +46,7 @@ def show(renderable: RenderableType) -> None:
 
 def print_json(document: dict[str, Any]) -> None:
     """One JSON document on standard output."""
-    sys.stdout.write(json.dumps({"schema": SCHEMA, **document}, default=str, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps({"schema": SCHEMA, **document}, default=str, ensure_ascii=True) + "\n")
 
 
 def print_rows(rows: Iterable[Sequence[object]]) -> None:

@@ -22,11 +22,15 @@ from docproc.store import Ingested
 
 if TYPE_CHECKING:
     from docproc.app import App
+    from tests.support import Mocks
 
 Row = dict[str, Any]
 
 PATIENCE = 30.0
 """Seconds after which a drain that does not end is stopped, for the test to fail."""
+
+PARSED = [(None, "uploaded"), ("uploaded", "parse_queued"), ("parse_queued", "parsed")]
+"""The history of a document that was parsed without any trouble."""
 
 RUNNER = RunnerSettings(backoff_base=100.0, backoff_cap=1000.0)
 """Waits long enough to be told from no wait at all."""
@@ -100,6 +104,11 @@ class Bench:
         """The number of rows of a table."""
         return int(self.sql(f"SELECT count(*) AS n FROM docproc.{table}")[0]["n"])
 
+    def parse_call(self) -> Row:
+        """The one intent to parse that there is."""
+        (call,) = self.sql("SELECT * FROM docproc.parse_calls")
+        return call
+
     def make_due(self) -> None:
         """Ends every wait."""
         self.sql("UPDATE docproc.upload_jobs SET run_at = now() WHERE claimed_by IS NULL")
@@ -137,6 +146,12 @@ def bring(app: App, path: Path, data: bytes | str) -> Ingested:
 def bring_all(app: App, folder: Path, files: Mapping[str, bytes | str]) -> list[Ingested]:
     """Writes files into ``folder`` and ingests them."""
     return [bring(app, folder / name, data) for name, data in files.items()]
+
+
+def bought(services: Mocks, before: Mapping[str, int]) -> tuple[int, int]:
+    """Jobs made and pages billed at the parser since the bill ``before``."""
+    after = services.bill()
+    return after["jobs_created"] - before["jobs_created"], after["pages_billed"] - before["pages_billed"]
 
 
 def drain(app: App, *commands: Command, stay: bool = True) -> Tally:

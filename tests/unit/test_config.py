@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from docproc.config import load
+from docproc.config import LOCAL, load
 from docproc.errors import ConfigError
 from docproc.settings import DEFAULT_PROFILE, SECTIONS, Settings
 
@@ -49,7 +49,7 @@ def complaint(environ: dict[str, str] | None = None, **arguments: object) -> Con
 
 def test_without_anything_the_defaults_hold(here: Path) -> None:
     settings = load(environ={})
-    assert settings == Settings(home=here / ".docproc")
+    assert settings == Settings(home=here / ".docproc", parser=LOCAL)
     assert settings.origins == {}
 
 
@@ -58,7 +58,7 @@ def test_flag_beats_environment_beats_file_beats_default(toml: Toml) -> None:
     environ = {"DOCPROC_PARSER_MAX_POLL": "3", "DOCPROC_PARSER_DEADLINE": "3"}
     settings = load(environ=environ, flags={"parser.deadline": 4.0})
     parser = settings.parser
-    assert (parser.timeout, parser.first_poll, parser.max_poll, parser.deadline) == (60, 2, 3, 4)
+    assert (parser.max_submits, parser.first_poll, parser.max_poll, parser.deadline) == (3, 2, 3, 4)
     assert settings.origins == {
         "parser.first_poll": str(path.name),
         "parser.max_poll": "DOCPROC_PARSER_MAX_POLL",

@@ -1,0 +1,93 @@
+"""The runner and its leases: kept for as long as the work takes, not used when they may have run out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from docproc.model import Advance, Done, Job, Outcome
+from docproc.postgres.queue import Queue
+from docproc.stages import Settle
+from docproc.states import Command, State
+from tests.integration.acting import QUICK, Acting, runner, settling
+from tests.integration.bench import Bench
+from tests.support import wait_until
+
+
+def test_the_heartbeat_keeps_a_lease_for_as_long_as_the_work_takes(bench: Bench) -> None:
+    settings = replace(QUICK, lease=0.6, heartbeat=0.1)
+
+    def work(jobs: Sequence[Job], settle: Settle) -> None:
+        first = bench.row(jobs[0].job_id)["lease_until"]
+        wait_until(lambda: bench.row(jobs[0].job_id)["now"] > first)
+        assert bench.queue("host:9:9:other").rescue() == 0
+        settle(jobs[0], Done())
+
+    job_id = bench.make(State.PARSE_VALIDATED)
+    runner(bench, Acting(work), settings=settings).drain(stay=True)
+    row = bench.row(job_id)
+    assert (row["status"], row["fence"]) == ("chunks_stored", 1)
+
+
+def test_a_lease_that_may_have_run_out_is_not_used_for_a_request(bench: Bench) -> None:
+    settings = replace(QUICK, lease=0.4, heartbeat=60.0)
+    answers: list[Job | None] = []
+
+    def work(jobs: Sequence[Job], settle: Settle) -> None:
+        if answers:
+            settle(jobs[0], Done(State.COMPLETE))
+            return
+        until = time.monotonic() + settings.lease * 0.85
+        wait_until(lambda: time.monotonic() > until)
+        answers.append(settle(jobs[0], Advance(State.EMBEDDING_QUEUED)))
+
+    job_id = bench.make(State.CHUNKS_STORED)
+    runner(bench, Acting(work, command=Command.EMBED), settings=settings).drain(stay=True)
+    assert answers == [None]
+    assert bench.row(job_id)["status"] == State.COMPLETE
+
+
+def test_a_job_that_is_claimed_again_at_once_keeps_its_heartbeat(bench: Bench) -> None:
+    """The thread that settled a job must not let go of the claim that another thread has made since."""
+    embed_has_it, chunk_is_over = threading.Event(), threading.Event()
+
+    class Late(Queue):
+        """Answers a chunk's settle only when the next stage has the job already."""
+
+        def settle(self, job: Job, outcome: Outcome) -> Job | None:
+            moved = super().settle(job, outcome)
+            if job.status is State.PARSE_VALIDATED:
+                assert embed_has_it.wait(20)
+            return moved
+
+    class Chunking(Acting):
+        def run(self, jobs: Sequence[Job], settle: Settle) -> None:
+            super().run(jobs, settle)
+            chunk_is_over.set()
+
+    def embed(jobs: Sequence[Job], settle: Settle) -> None:
+        moved = settle(jobs[0], Advance(State.EMBEDDING_QUEUED))
+        embed_has_it.set()
+        assert moved is not None and chunk_is_over.wait(20)
+        moved = settle(moved, Advance(State.EMBEDDING_IN_PROGRESS))
+        assert moved is not None, "the claim was let go of"
+        settle(moved, Done(State.COMPLETE))
+
+    job_id = bench.make(State.PARSE_VALIDATED)
+    queue = Late(bench.database, "host:1:1:tester", QUICK)
+    chunking = Chunking(settling(Done()))
+    running = runner(bench, chunking, Acting(embed, command=Command.EMBED), queue=queue)
+    running.drain(stay=False)
+    row = bench.row(job_id)
+    assert (row["status"], row["last_error"]) == ("complete", None)
+
+
+def test_a_run_first_frees_what_the_dead_hold(bench: Bench) -> None:
+    job = bench.claim(State.PARSE_VALIDATED, owner="elsewhere:1:1:x")
+    bench.sql("UPDATE docproc.upload_jobs SET lease_until = now() - interval '1 second'")
+    stage = Acting(settling(Done()))
+    tally = runner(bench, stage).drain(stay=False)
+    assert tally.reached[State.CHUNKS_STORED] == 1
+    assert bench.row(job.job_id)["fence"] == 3  # first claim, rescue, second claim
