@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import nox
@@ -40,7 +39,7 @@ def readme(session: nox.Session, block: str) -> None:
     """Runs the README's own commands, as they stand there, in a fresh clone."""
     clone = Path(session.create_tmp()) / f"clone of {block}"
     shutil.rmtree(clone, ignore_errors=True)
-    subprocess.run(["git", "clone", "-q", ".", clone], check=True)
+    session.run("git", "clone", "-q", ".", str(clone), external=True)
     text = (clone / "README.md").read_text("utf-8")
     found = re.search(rf"<!-- command: {block} -->\n```sh\n(.*?)```", text, re.S)
     assert found, f"README.md has no block marked {block}"

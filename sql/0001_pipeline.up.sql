@@ -1,7 +1,8 @@
 -- The pipeline: sources, jobs and their history, chunks, vectors, the ledger of paid calls, and the view that readers use.
 
 CREATE SCHEMA IF NOT EXISTS docproc;
-CREATE EXTENSION IF NOT EXISTS vector;
+-- In public by name: for a role that is called docproc, "$user" comes first, and its type would be hidden from all others.
+CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
 
 -- One row: what this database is used with. Mock and real vectors are never mixed.
 CREATE TABLE docproc.installation (
@@ -47,7 +48,7 @@ CREATE TABLE docproc.upload_jobs (
   UNIQUE (document_id, chunks_version, embed_model, embed_version),
   CHECK ((claimed_by IS NULL) = (lease_until IS NULL)),
   CHECK ((status LIKE 'failed%') = (failed_from IS NOT NULL)),
-  CHECK (status NOT LIKE 'failed%' OR last_error ? 'code')
+  CHECK (status NOT LIKE 'failed%' OR coalesce(last_error ? 'code', false))
 );
 -- The claim's ORDER BY is this index; a stage-led index was 30 times slower at a million rows.
 CREATE INDEX upload_jobs_due ON docproc.upload_jobs (priority DESC, run_at, job_id) INCLUDE (status)

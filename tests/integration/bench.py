@@ -104,6 +104,21 @@ class Bench:
         """The number of rows of a table."""
         return int(self.sql(f"SELECT count(*) AS n FROM docproc.{table}")[0]["n"])
 
+    def make_whole(self, job_id: UUID) -> None:
+        """Gives the job's document one chunk and its vector, without which no job becomes complete."""
+        self.sql(
+            "INSERT INTO docproc.document_chunk_buffer SELECT gen_random_uuid(), document_id, user_id, 0,"
+            " split_part(chunks_version, '@', 1), split_part(chunks_version, '@', 2), 'a', 'b', 't', '', '{}', 1, 1, 0,"
+            " 1, 1 FROM docproc.upload_jobs WHERE job_id = %s",
+            job_id,
+        )
+        self.sql(
+            "INSERT INTO docproc.document_vector_buffer SELECT c.chunk_id, c.document_id, c.user_id, j.embed_model,"
+            " j.embed_version, c.embed_sha, '[1,2,3,4]', 'v' FROM docproc.upload_jobs j"
+            " JOIN docproc.document_chunk_buffer c USING (document_id) WHERE j.job_id = %s",
+            job_id,
+        )
+
     def parse_call(self) -> Row:
         """The one intent to parse that there is."""
         (call,) = self.sql("SELECT * FROM docproc.parse_calls")

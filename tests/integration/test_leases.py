@@ -31,6 +31,22 @@ def test_the_heartbeat_keeps_a_lease_for_as_long_as_the_work_takes(bench: Bench)
     assert (row["status"], row["fence"]) == ("chunks_stored", 1)
 
 
+def test_a_renewed_lease_is_good_for_further_requests(bench: Bench) -> None:
+    settings = replace(QUICK, lease=0.6, heartbeat=0.1)
+
+    def work(jobs: Sequence[Job], settle: Settle) -> None:
+        until = time.monotonic() + settings.lease
+        wait_until(lambda: time.monotonic() > until)
+        moved = settle(jobs[0], Advance(State.EMBEDDING_QUEUED))
+        assert moved is not None, "the lease was renewed and yet not trusted"
+        settle(moved, Done(State.COMPLETE))
+
+    job_id = bench.make(State.CHUNKS_STORED)
+    bench.make_whole(job_id)
+    runner(bench, Acting(work, command=Command.EMBED), settings=settings).drain(stay=False)
+    assert bench.row(job_id)["status"] == State.COMPLETE
+
+
 def test_a_lease_that_may_have_run_out_is_not_used_for_a_request(bench: Bench) -> None:
     settings = replace(QUICK, lease=0.4, heartbeat=60.0)
     answers: list[Job | None] = []
@@ -44,7 +60,8 @@ def test_a_lease_that_may_have_run_out_is_not_used_for_a_request(bench: Bench) -
         answers.append(settle(jobs[0], Advance(State.EMBEDDING_QUEUED)))
 
     job_id = bench.make(State.CHUNKS_STORED)
-    runner(bench, Acting(work, command=Command.EMBED), settings=settings).drain(stay=True)
+    bench.make_whole(job_id)
+    runner(bench, Acting(work, command=Command.EMBED), settings=settings).drain(stay=False)
     assert answers == [None]
     assert bench.row(job_id)["status"] == State.COMPLETE
 
@@ -76,6 +93,7 @@ def test_a_job_that_is_claimed_again_at_once_keeps_its_heartbeat(bench: Bench) -
         settle(moved, Done(State.COMPLETE))
 
     job_id = bench.make(State.PARSE_VALIDATED)
+    bench.make_whole(job_id)
     queue = Late(bench.database, "host:1:1:tester", QUICK)
     chunking = Chunking(settling(Done()))
     running = runner(bench, chunking, Acting(embed, command=Command.EMBED), queue=queue)

@@ -116,6 +116,7 @@ def test_a_source_that_comes_in_while_its_document_completes_is_shown(bench: Ben
     for state in (State.PARSED, State.PARSE_VALIDATED, State.CHUNKS_STORED):
         bench.sql(walk, str(state))
     (job,) = bench.queue().claim([State.CHUNKS_STORED], 1)
+    bench.make_whole(job.job_id)
     values = {
         "user": "default",
         "uri": "/b.md",

@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import psycopg
+
 from docproc.postgres.database import Database, query
 from docproc.postgres.queue import Queue
 from docproc.states import OPEN, State
@@ -77,6 +79,17 @@ def test_eight_claimers_get_exactly_what_they_ask_for_and_nothing_twice(bench: B
     assert {len(batch) for batch in batches} == {7}
     assert len({job_id for batch in batches for job_id in batch}) == 280
     assert bench.sql("SELECT count(*) AS n FROM docproc.upload_jobs WHERE fence = 1")[0]["n"] == 280
+
+
+def test_a_claim_passes_over_rows_that_somebody_has_locked(bench: Bench, conninfo: str) -> None:
+    first, second = bench.make(priority=1), bench.make()
+    with psycopg.connect(conninfo) as other:
+        other.execute("SELECT FROM docproc.upload_jobs WHERE job_id = %s FOR NO KEY UPDATE", [first])
+        with bench.database.transaction() as conn:
+            conn.execute("SET LOCAL lock_timeout = '5s'")
+            values = {"states": ["uploaded"], "limit": 1, "owner": "x", "lease": 120.0, "now": None}
+            claimed = conn.execute(query("claim"), values).fetchall()
+    assert [row["job_id"] for row in claimed] == [second]
 
 
 def test_the_claim_reads_the_index_of_what_is_due(bench: Bench) -> None:

@@ -30,6 +30,7 @@ outcomes = pytest.mark.parametrize(
 @outcomes
 def test_every_outcome_moves_a_job_as_the_table_says(bench: Bench, row: Transition, outcome: Outcome) -> None:
     job = bench.claim(row.source)
+    bench.make_whole(job.job_id)
     targets = {Done: row.target, Wait: row.source, Retry: row.source, Fail: row.failure}
     moved = bench.queue().settle(job, outcome)
     seen = bench.row(job.job_id)

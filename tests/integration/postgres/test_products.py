@@ -156,13 +156,13 @@ def test_a_vector_that_does_not_fit_its_chunks_text_counts_as_missing(bench: Ben
     assert bench.row(job.job_id)["status"] == State.COMPLETE
 
 
-@pytest.mark.parametrize("missing", ["vector", "chunk"])
+@pytest.mark.parametrize("missing", ["vector", "chunk", "everything"])
 def test_a_document_with_something_missing_does_not_go_live(bench: Bench, missing: str) -> None:
     job = chunked(bench, chunks_of("one", "two"))
     embed(bench, job, only=1 if missing == "vector" else None)
     bench.sql("INSERT INTO docproc.sources (user_id, uri, document_id) VALUES ('default', '/a', %s)", job.document_id)
-    if missing == "chunk":
-        bench.sql("DELETE FROM docproc.document_chunk_buffer WHERE chunk_ord = 0")
+    if missing in ("chunk", "everything"):
+        bench.sql("DELETE FROM docproc.document_chunk_buffer WHERE chunk_ord = 0 OR %s", missing == "everything")
     moved = bench.queue().settle(job, Done(State.COMPLETE))
     row = bench.row(job.job_id)
     assert moved is not None and moved.status is State.CHUNKS_STORED

@@ -132,6 +132,7 @@ def test_done_clears_the_error_and_the_attempts(bench: Bench) -> None:
 
 def test_done_through_several_rows_writes_one_event_a_row(bench: Bench) -> None:
     job = bench.claim(State.CHUNKS_STORED)
+    bench.make_whole(job.job_id)
     bench.sql("UPDATE docproc.upload_jobs SET state_since = now() - interval '90 seconds'")
     bench.queue().settle(job, Done(State.COMPLETE))
     events = bench.events(job.job_id)
@@ -181,12 +182,7 @@ def test_statements_over_many_jobs_lock_them_in_one_order(bench: Bench, conninfo
     """Two statements that lock the same rows in different orders end in a deadlock, and one of them is lost."""
     jobs = sorted((bench.claim(State.CHUNKS_STORED) for _ in range(8)), key=lambda job: job.job_id)
     for job in jobs:
-        bench.sql(
-            "INSERT INTO docproc.document_chunk_buffer SELECT gen_random_uuid(), document_id, 'default', 0,"
-            " 'markdown-simple', '1', 'a', 'b', 't', '', '{}', 1, 1, 0, 1, 1"
-            " FROM docproc.upload_jobs WHERE job_id = %s",
-            job.job_id,
-        )
+        bench.make_whole(job.job_id)
     with ThreadPoolExecutor(1) as pool, psycopg.connect(conninfo) as first:
         first.execute("SELECT FROM docproc.upload_jobs WHERE job_id = %s FOR UPDATE", [jobs[0].job_id])
         waiting = pool.submit(run_over, bench, statement, list(reversed(jobs)))

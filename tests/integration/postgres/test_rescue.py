@@ -50,6 +50,7 @@ def test_a_zombie_can_neither_settle_nor_renew_nor_release(bench: Bench) -> None
 
 def test_a_rescue_that_comes_late_leaves_finished_jobs_alone(bench: Bench) -> None:
     job = bench.claim(State.CHUNKS_STORED)
+    bench.make_whole(job.job_id)
     bench.queue().settle(job, Done(State.COMPLETE))
     assert bench.queue("host:2:2:other").rescue(now=after_the_lease(bench)) == 0
     assert bench.row(job.job_id)["status"] == State.COMPLETE
