@@ -310,30 +310,3 @@ def test_a_rate_limit_without_retry_after_sends_no_header(server: Any) -> None:
     server.order("llamaparse.rate_limit", "openai.rate_limit")
     refused_submit(429, retry_after=None)(server)
     refused_embed(429, "rate_limit_exceeded", retry_after=None)(server)
-
-
-def test_usage_is_null_first_and_a_number_later(server: Any) -> None:
-    server.order("llamaparse.usage_null:seconds=0.2")
-    job = submit(server)
-    assert fetch(server, job.id).job.usage is None
-    deadline = time.monotonic() + 5
-    while (usage := fetch(server, job.id).job.usage) is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert usage.credits == 1
-
-
-def test_a_match_strikes_one_text_and_spares_the_others(server: Any) -> None:
-    server.order("openai.bad_input:match=poison")
-    client = server.openai()
-    client.embeddings.create(model=SMALL, input=["good", "fine"])
-    with pytest.raises(openai.BadRequestError):
-        client.embeddings.create(model=SMALL, input=["good", "a poisoned one"])
-
-
-def test_a_match_on_a_file_looks_into_its_name_and_its_text(server: Any) -> None:
-    server.order("llamaparse.payment_required:match=invoice")
-    for name, text in (("invoice.md", "words"), ("page.md", "an invoice")):
-        file = server.llamaparse().files.create(file=(name, text.encode()), purpose="parse")
-        with pytest.raises(llama_cloud.APIStatusError):
-            server.llamaparse().parsing.create(file_id=file.id, tier="fast", version="latest")
-    submit(server)
