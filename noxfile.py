@@ -82,3 +82,17 @@ def _check_parser_contract(session: nox.Session, adapter: str) -> None:
     imports = "from docproc.parsers import open_parser; from docproc.settings import Settings"
     session.run("python", "-c", f"{imports}; assert type({opened}).__name__ == {adapter!r}, {opened}")
     session.run("pytest", "tests/integration/parsers", *session.posargs)
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """The long storm of 2,000 documents, with every other test of disasters; prints its figures."""
+    session.install("-e", ".[local,dev]")
+    session.run("pytest", "-n0", "-s", "tests/chaos", *session.posargs, env={"DOCPROC_CHAOS": "long"})
+
+
+@nox.session
+def rates(session: nox.Session) -> None:
+    """How many jobs a second eight processes claim and settle, with 1e5 and 1e6 pending."""
+    session.install("-e", ".[local,dev]")
+    session.run("python", "-m", "tests.chaos.rates", *session.posargs)

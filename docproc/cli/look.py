@@ -14,7 +14,7 @@ from docproc.errors import ConfigError
 
 @app.command(rich_help_panel=LOOK)
 def status(
-    document: Annotated[str | None, typer.Argument(help="An id, the beginning of one, or a path.")] = None,
+    document: Annotated[str | None, typer.Argument(help="A path, a file name, an id, or the beginning of one.")] = None,
     failed: Annotated[bool, typer.Option("--failed", help="The failed documents, each with what to try.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Rows at most.")] = 1000,
     profile: Profile = None,

@@ -159,16 +159,17 @@ class _MortalCursor(psycopg.Cursor["Row"]):
     """Lets a test have the process die before any statement; in use only when one asked for it."""
 
     def execute(self, query: Any, *values: Any, **options: Any) -> Self:
-        faultpoints.reach("database.statement", _beginning(query))
+        faultpoints.reach("database.statement", _names().get(query, ""))
         return super().execute(query, *values, **options)
 
     def copy(self, statement: Any, *values: Any, **options: Any) -> Any:
-        faultpoints.reach("database.statement", _beginning(statement))
+        faultpoints.reach("database.statement", _names().get(statement, ""))
         return super().copy(statement, *values, **options)
 
 
-def _beginning(statement: object) -> str:
-    return (statement.decode() if isinstance(statement, bytes) else str(statement)).strip().partition("\n")[0][:100]
+@cache
+def _names() -> dict[object, str]:
+    return {file.read_bytes(): file.name for file in (files("docproc.postgres") / "queries").iterdir()}
 
 
 # Prepared statements are off because poolers in transaction mode hand the next statement to another server connection.

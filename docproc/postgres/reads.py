@@ -46,9 +46,9 @@ class Reads:
         return self._db.rows("buffers")[0]
 
     def jobs_of(self, user: str, name: str, path: str) -> list[Row]:
-        """The jobs of the document that ``name`` names: an id, a beginning of one, or the ``path`` of a source."""
+        """The jobs that ``name`` names: a document's id, a beginning of one, a source's ``path`` or file name."""
         prefix = name.lower() if name and set(name.lower()) <= set("0123456789abcdef-") else ""
-        values = {"user": user, "path": path, "prefix": f"{prefix}%" if len(prefix) >= 4 else ""}
+        values = {"user": user, "path": path, "name": name, "prefix": f"{prefix}%" if len(prefix) >= 4 else ""}
         return self._db.rows("job_of", values)
 
     def history(self, job_id: object) -> list[Row]:

@@ -2,5 +2,6 @@ SELECT job_id, document_id, user_id, source, status, attempt, progress, last_err
        chunks_version, embed_model, embed_version, created_at, state_since
   FROM docproc.upload_jobs
  WHERE user_id = %(user)s AND (source = %(path)s OR document_id::text LIKE %(prefix)s
+    OR right(source, length(%(name)s) + 1) = '/' || %(name)s
     OR document_id IN (SELECT document_id FROM docproc.sources WHERE user_id = %(user)s AND uri = %(path)s))
  ORDER BY created_at
