@@ -178,6 +178,11 @@ _KWARGS: dict[str, Any] = {
     "prepare_threshold": None,
     "connect_timeout": 10,
     "application_name": "docproc",
+    # A host that was cut off says nothing: without these a thread would wait for its answer for hours.
+    "keepalives_idle": 20,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 40_000,
     **({"cursor_factory": _MortalCursor} if faultpoints.is_wanted("database.statement") else {}),
 }
 
