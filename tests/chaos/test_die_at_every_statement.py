@@ -1,0 +1,144 @@
+"""kill -9 before every statement and after every commit of a run: the next run finishes it as if nothing had been."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from docproc.postgres.database import Database
+from docproc.postgres.reads import Reads
+from tests.chaos import forked
+from tests.chaos.conftest import LONG
+from tests.conftest import clone
+from tests.e2e.conftest import local
+from tests.e2e.documents import pdf
+from tests.e2e.tables import Tables
+from tests.support import Docproc, Mocks
+
+DOCUMENTS = 4
+PAGES = 2
+"""Pages that go through the paid parser: those of the one PDF."""
+
+STEPS = {"database.statement": 53, "database.committed": 37}
+"""In the short form, every how many statements or commits the run dies once; a run has about 300 and 125 of them."""
+
+SECRET = "sk-canary-0123456789"
+VARIABLES = {
+    "DOCPROC_PARSER_TIMEOUT": "2",  # a submit that never arrived is sent again after both
+    "DOCPROC_PARSER_RECONCILE_GRACE": "0.3",
+    "DOCPROC_RUNNER_EMBED_THREADS": "1",  # two threads may buy a text at the same time that two documents share
+    "OPENAI_API_KEY": SECRET,
+}
+
+
+def documents(folder: Path, word: str) -> Path:
+    """Fills ``folder`` with a PDF, a text file, and two Markdown files of which one section is the same."""
+    folder.mkdir()
+    (folder / "ladder.pdf").write_bytes(pdf(f"Ladders are counted at dusk, {word}.", f"The longest one bends, {word}."))
+    (folder / "log.txt").write_text(f"Calm sea and a slow gull, {word}.\n", encoding="utf-8")
+    shared = f"# Ropes\n\nRopes of {word} are kept dry. " + "They hang in rows along the northern wall. " * 60
+    for name in ("north", "south"):
+        own = f"# Sails\n\nSails in the {name} of {word} are kept folded. " + f"The {name} loft is long. " * 90
+        (folder / f"{name}.md").write_text(f"{shared}\n\n{own}\n", encoding="utf-8")
+    return folder
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One death and what came after it, in a database and a storage of its own."""
+
+    docproc: Docproc
+    tables: Tables
+    mocks: Mocks
+    folder: Path
+    word: str
+
+    def run_all(self, **more: str) -> tuple[int, str]:
+        """Runs docproc to its end; its exit code and what it said."""
+        environ = {**self.docproc.environ, **more}
+        said = forked.run("run-all", str(self.folder), environ=environ, folder=self.docproc.folder)
+        assert self.word not in said.stdout, "a document's text was printed"
+        assert SECRET not in said.stdout, "a key was printed"
+        return said.returncode, said.stdout
+
+    def die(self, point: str, n: int) -> tuple[str, int]:
+        """Lets the run die at the n-th ``point``; where that was, and the inputs that were in flight.
+
+        An empty text: the run was over before.
+        """
+        code, said = self.run_all(DOCPROC_FAULT_POINT=f"{point}:{n}")
+        if code == 0:
+            return "", 0
+        assert code == -signal.SIGKILL, said
+        *_, last = said.splitlines()
+        assert last.startswith(f"killed at {point}"), said
+        return last.removeprefix("killed at "), self.tables.open_calls("embed")
+
+    def finish(self) -> None:
+        """Runs again: everything must become complete."""
+        code, said = self.run_all()
+        assert code == 0, said
+        self.tables.assert_whole(DOCUMENTS)
+        counted = self.tables.rows(
+            "SELECT progress -> 'embeds_done', progress -> 'embeds_total' FROM docproc.upload_jobs"
+        )
+        assert all(done == total for done, total in counted), counted
+
+    def rest(self) -> None:
+        """Runs once more: there is nothing to do, to ask for or to write."""
+        asked, rows = self.mocks.bill(), self.tables.dump()
+        code, said = self.run_all()
+        assert code == 0, said
+        assert self.mocks.bill() == asked
+        assert self.tables.dump() == rows
+
+
+def broken_invariants(conninfo: str) -> list[dict[str, object]]:
+    """What docproc's own check of the data finds."""
+    database = Database(conninfo)
+    try:
+        return Reads(database).broken_invariants(lease=120.0, max_submits=3)
+    finally:
+        database.close()
+
+
+def die_and_finish(at: Round, point: str, n: int) -> str:
+    """One death at the n-th ``point``, then all that must hold. Returns where it was; nothing when the run was over."""
+    before = at.mocks.bill()
+    where, in_flight = at.die(point, n)
+    at.finish()
+    after = at.mocks.bill()
+    assert broken_invariants(at.tables.conninfo) == [], where
+    assert after["pages_billed"] - before["pages_billed"] == PAGES, where
+    assert after["jobs_created"] - before["jobs_created"] == 1, where
+    distinct = at.tables.distinct_texts()
+    assert distinct < at.tables.number("SELECT count(*) FROM docproc.document_chunk_buffer"), "no text is shared"
+    assert distinct <= after["embedding_inputs"] - before["embedding_inputs"] <= distinct + in_flight, where
+    at.rest()
+    return where
+
+
+@pytest.mark.parametrize("point", list(STEPS))
+def test_a_run_that_dies_at_its_nth_statement_is_finished_by_the_next(
+    point: str, server: str, migrated: str, services: Mocks, tmp_path: Path, seed: int, tell: Callable[[str], None]
+) -> None:
+    step = 1 if LONG else STEPS[point]
+    n, seen = random.Random(seed).randrange(step) + 1, []
+    while True:
+        conninfo = clone(server, "template_docproc", "dying")
+        desk = local(tmp_path / f"desk-{n}", conninfo, services.address, **VARIABLES)
+        word = uuid4().hex
+        folder = documents(tmp_path / f"documents-{n}", word)
+        where = die_and_finish(Round(desk, Tables(conninfo), services, folder, word), point, n)
+        if not where:
+            break
+        seen.append(f"{n:4} {where}")
+        tell(seen[-1])
+        n += step
+    assert len(seen) >= 2, f"the run was over after {n} of {point}"
