@@ -1,6 +1,7 @@
 """Named points at which a test can have the process die; they cost one comparison when off.
 
-``DOCPROC_FAULT_POINT=name`` kills the process with SIGKILL when it first reaches that point, ``name:3`` the third time.
+``DOCPROC_FAULT_POINT=name`` kills the process with SIGKILL when it first reaches that point, ``name:3`` the third time,
+``name@place:3`` the third time at that place of it (``database.statement@settle.sql:3``).
 """
 
 import os
@@ -21,6 +22,7 @@ POINTS = (
 )
 
 _wanted, _, _count = os.environ.get("DOCPROC_FAULT_POINT", "").partition(":")
+_wanted, _, _place = _wanted.partition("@")
 _left = int(_count or 1)
 _lock = threading.Lock()
 
@@ -36,7 +38,7 @@ def is_wanted(point: str) -> bool:
 def reach(point: str, at: str = "") -> None:
     """Dies here when the environment asked for it, and says so on standard error; ``at`` tells more exactly where."""
     global _left  # noqa: PLW0603 - the countdown belongs to the process, as its death does
-    if point != _wanted:
+    if point != _wanted or _place not in ("", at):
         return
     with _lock:
         _left -= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -36,15 +37,20 @@ class OpenAIEmbedder:
         self._settings = settings
         self._address = {"base_url": base_url, "api_key": api_key}
         self._made: openai.OpenAI | None = None
+        self._making = threading.Lock()
 
     @property
     def _client(self) -> openai.OpenAI:
-        if self._made is None:
-            import openai
+        # Made once, by one thread: the SDK imports its parts at their first use, and two threads that do so at a time
+        # end in Python's import deadlock.
+        with self._making:
+            if self._made is None:
+                import openai
 
-            # Retries are ours: the SDK's repeat insufficient_quota too and cap Retry-After.
-            self._made = openai.OpenAI(**self._address, timeout=self._settings.timeout, max_retries=0)  # type: ignore[arg-type]
-        return self._made
+                # Retries are ours: the SDK's repeat insufficient_quota too and cap Retry-After.
+                self._made = openai.OpenAI(**self._address, timeout=self._settings.timeout, max_retries=0)  # type: ignore[arg-type]
+                _ = self._made.embeddings
+            return self._made
 
     def embed(self, texts: Sequence[str], *, model: str, dimensions: int) -> Embedded:
         """One vector for each of ``texts``, in their order, checked for count, order, shape, finiteness and length."""

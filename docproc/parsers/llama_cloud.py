@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -39,13 +40,23 @@ class LlamaCloudParser(LlamaParse):
     def __init__(self, settings: ParserSettings, *, base_url: str | None, api_key: str) -> None:
         super().__init__(settings, api_key=api_key)
         self._address = {"base_url": base_url, "api_key": api_key}
+        self._making = threading.Lock()
+
+    @property
+    def _client(self) -> LlamaCloud:
+        # Made once, by one thread: the SDK imports its parts at their first use, and two threads that do so at a time
+        # end in Python's import deadlock.
+        with self._making:
+            return self._made
 
     @cached_property
-    def _client(self) -> LlamaCloud:
+    def _made(self) -> LlamaCloud:
         from llama_cloud import LlamaCloud
 
         # Retries are ours: the SDK's repeat POSTs without an idempotency key and so buy twice.
-        return LlamaCloud(**self._address, timeout=self._settings.timeout, max_retries=0)  # type: ignore[arg-type]
+        made = LlamaCloud(**self._address, timeout=self._settings.timeout, max_retries=0)  # type: ignore[arg-type]
+        _ = made.files, made.parsing
+        return made
 
     @_in_our_words()
     def _upload(self, data: bytes, name: str, client_ref: str) -> Json:
