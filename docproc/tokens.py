@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,3 +38,14 @@ def encoding() -> tiktoken.Encoding:
 def count(text: str) -> int:
     """The number of cl100k tokens in ``text``; ``<|endoftext|>`` and its like count as ordinary text."""
     return len(encoding().encode_ordinary(text))
+
+
+def count_repeated(text: str) -> int:
+    """``count`` for what comes again and again: headings, table headers, the few marks at a chunk's end."""
+    return _remembered(text) if len(text) <= _MEMORABLE else count(text)
+
+
+_MEMORABLE = 500
+"""Characters of a text whose count is remembered."""
+
+_remembered = lru_cache(maxsize=4096)(count)

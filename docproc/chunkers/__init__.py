@@ -11,7 +11,7 @@ from typing import Protocol
 from docproc.chunkers.markdown_simple import MarkdownSimple
 from docproc.chunkers.tokens import FixedTokens
 from docproc.errors import ConfigError
-from docproc.model import Chunk, ParsedDocument
+from docproc.model import Chunk, Document
 
 DEFAULT = "markdown-simple@1"
 
@@ -27,7 +27,7 @@ class Chunker(Protocol):
     def version(self) -> str:
         """``1``, or ``1+max=200`` with other parameters than the default."""
 
-    def chunk(self, document: ParsedDocument) -> Iterator[Chunk]:
+    def chunk(self, document: Document) -> Iterator[Chunk]:
         """The chunks of ``document`` in order, ``ord`` counting from 0; the same for the same document, always."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from docproc.chunkers.blocks import Kind
+from docproc.chunkers.outline import Kind
 
 _LOWER = "a-zß-öø-ÿа-яёα-ω"
 _NONSPACE = re.compile(r"\S")
@@ -35,6 +35,9 @@ _LINED: dict[Kind, tuple[re.Pattern[str], ...]] = {
 
 _LOOKAHEAD = 32
 """Characters beyond the window that a pattern may look at."""
+
+_NEAR = 256
+"""Characters before the window's end in which a boundary is sought first: most lie there."""
 
 _ZERO_WIDTH_JOINER = "\u200d"
 _LONGEST_CLUSTER = 32
@@ -67,13 +70,19 @@ def _last(pattern: re.Pattern[str], text: str, low: int, high: int) -> int:
 
     A match allows a cut anywhere in the blanks at its end.
     """
-    last = 0
-    for match in pattern.finditer(text, low, min(high + _LOOKAHEAD, len(text))):
-        if match.start() + len(match.group().rstrip()) > high:
-            break
-        cut = min(match.end(), high)
-        last = cut if cut > low else last
-    return last
+    if pattern is _LINE:
+        cut = min(text.rfind("\n", low, high + 1) + 1, high)
+        return cut if cut > low else 0
+    for start in (max(low, high - _NEAR), low):
+        last = 0
+        for match in pattern.finditer(text, start, min(high + _LOOKAHEAD, len(text))):
+            if match.start() + len(match.group().rstrip()) > high:
+                break
+            cut = min(match.end(), high)
+            last = cut if cut > low else last
+        if last or start == low:
+            return last
+    return 0
 
 
 def _between_characters(text: str, floor: int, hard: int) -> int:

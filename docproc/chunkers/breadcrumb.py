@@ -9,6 +9,9 @@ from docproc import tokens
 _SEPARATOR = " > "
 _AFTER = "\n\n"
 
+CRUMB_SHARE = 4
+"""A breadcrumb takes at most one part in so many of a chunk's tokens."""
+
 
 @dataclass(frozen=True, slots=True)
 class Breadcrumb:
@@ -23,10 +26,10 @@ class Breadcrumb:
 
 
 class Breadcrumbs:
-    """Breadcrumbs of one document, of which none takes more than a quarter of ``limit`` tokens."""
+    """Breadcrumbs of one document, of which none takes more of ``limit`` tokens than its share."""
 
     def __init__(self, limit: int) -> None:
-        self._most = limit // 4
+        self._most = limit // CRUMB_SHARE
         self._known: dict[tuple[str, ...], Breadcrumb] = {}
 
     def of(self, path: tuple[str, ...]) -> Breadcrumb:
@@ -50,5 +53,10 @@ class Breadcrumbs:
 
 
 def _breadcrumb(path: tuple[str, ...]) -> Breadcrumb:
-    text = _SEPARATOR.join(path) + _AFTER if path else ""
-    return Breadcrumb(path, text, tokens.count(text))
+    """Counts the last heading by itself: no token crosses from a heading's end into the separator after it."""
+    if not path:
+        return Breadcrumb((), "", 0)
+    *outer, last = path
+    above = _SEPARATOR.join(outer)
+    below = (_SEPARATOR if outer else "") + last + _AFTER
+    return Breadcrumb(path, above + below, tokens.count_repeated(above) + tokens.count(below))

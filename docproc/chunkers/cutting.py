@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
+from typing import NamedTuple
 
 from docproc import tokens
-from docproc.chunkers.blocks import Block, Kind, table_at
+from docproc.chunkers.blocks import Block, table_at
 from docproc.chunkers.boundaries import cut_text
+from docproc.chunkers.outline import Kind
 from docproc.chunkers.token_index import TokenIndex
 
 _SHORT = 200
 """Characters of a paragraph's end that are looked at; a line in bold longer than this is no heading."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A trimmed span of the text and its exact ``tokens``.
 
     ``header`` is the table header to repeat before it, empty unless a table was cut; ``tokens`` counts both.
@@ -29,23 +29,39 @@ class Span:
     header: str = ""
 
 
+def whole(index: TokenIndex, blocks: Sequence[Block], room: int) -> Span | None:
+    """One span that covers ``blocks``, None when it has more than ``room`` tokens or nothing but whitespace.
+
+    None also for a table that goes on from the segment before: its header is to be repeated.
+    """
+    first = blocks[0]
+    if first.kind is Kind.TABLE and first.children and first.children[0].start < first.start:
+        return None
+    start, stop = index.trim(blocks[0].start, blocks[-1].end)
+    count = index.count_within(start, stop, room) if start < stop else None
+    return None if count is None else Span(start, stop, count)
+
+
 def cut(index: TokenIndex, blocks: Sequence[Block], room: int) -> Iterator[Span]:
     """Spans that cover ``blocks``, in order, each of at most ``room`` tokens, its header included."""
     start, stop = index.trim(blocks[0].start, blocks[-1].end)
+    nested = any(block.outline for block in blocks)
     while start < stop:
-        span = _next_span(index, blocks, start, stop, room)
+        table = table_at(blocks, start) if nested else None
+        span = _next_span(index, blocks, start, stop, room, table)
         yield span
         start, stop = index.trim(span.end, stop)
 
 
-def _next_span(index: TokenIndex, blocks: Sequence[Block], start: int, stop: int, room: int) -> Span:
+def _next_span(
+    index: TokenIndex, blocks: Sequence[Block], start: int, stop: int, room: int, table: Block | None
+) -> Span:
     """The span from ``start``; inside a table's rows it repeats the header and ends with the table.
 
     A header of more than half the room is not repeated: it would leave too little for the rows.
     """
-    table = table_at(blocks, start)
     header = _header(index, table, start) if table else ""
-    header_tokens = tokens.count(header) if header else 0
+    header_tokens = tokens.count_repeated(header) if header else 0
     if not table or not header or header_tokens > room // 2:
         return Span(start, *_end(index, blocks, start, stop, room))
     stop = index.trim(start, min(table.end, stop))[1]
@@ -90,11 +106,10 @@ def _soft(index: TokenIndex, start: int, stop: int, hard: int, room: int) -> int
     return min(hard, index.reach(start, left // 2 + room // 8))
 
 
-@dataclass(frozen=True, slots=True)
-class _Cut:
+class _Cut(NamedTuple):
     """One search for a cut: the chunk begins at ``start``, ends best at ``soft``, and by no means after ``hard``."""
 
-    index: TokenIndex
+    encoded: TokenIndex
     start: int
     soft: int
     hard: int
@@ -105,9 +120,8 @@ class _Cut:
         first = bisect_right(blocks, floor, key=attrgetter("start"))
         after = bisect_right(blocks, self.hard, key=attrgetter("start"))
         crossing = blocks[max(after - 1, 0)]
-        free = [blocks[at].start for at in range(first, after) if not self._bound(blocks, at)]
-        if free:
-            best = max((place for place in free if place <= self.soft), default=free[0])
+        best = self._free(blocks, first, after)
+        if best is not None:
             if best == crossing.start and self._leads(best) and not self._whole(crossing):
                 return self._inside(crossing)
             return best
@@ -115,11 +129,20 @@ class _Cut:
             return crossing.start
         return self._inside(crossing)
 
+    def _free(self, blocks: Sequence[Block], first: int, after: int) -> int | None:
+        """Where the last block begins that a cut may stand before, at or below ``soft`` if there is one."""
+        best = bisect_right(blocks, self.soft, first, after, key=attrgetter("start"))
+        for at in (*range(best - 1, first - 1, -1), *range(best, after)):
+            if not self._bound(blocks, at):
+                place: int = blocks[at].start
+                return place
+        return None
+
     def _inside(self, block: Block) -> int:
         floor = max(block.start, self.start)
         if block.children:
             return self.among(block.children, floor)
-        return cut_text(self.index.text, block.kind, floor, self.soft, self.hard)
+        return cut_text(self.encoded.text, block.kind, floor, self.soft, self.hard)
 
     def _bound(self, blocks: Sequence[Block], at: int) -> bool:
         """Whether the block before belongs to this one: a heading, a table's header, a lead-in."""
@@ -132,17 +155,17 @@ class _Cut:
         """Whether a paragraph announces what follows: it ends in a colon, or is a line in bold used as a heading."""
         if block.kind is not Kind.PARAGRAPH:
             return False
-        end = self.index.text[max(block.start, block.end - _SHORT) : block.end].strip()
+        end = self.encoded.text[max(block.start, block.end - _SHORT) : block.end].strip()
         return end.endswith((":", "：")) or (end.startswith("**") and end.endswith("**") and "\n" not in end)
 
     def _may_part(self, blocks: Sequence[Block], at: int) -> bool:
         """Whether to part a bound block after all: it fits only without its lead-in, or the lead is half a chunk."""
         fits = self._whole(blocks[at]) and blocks[at - 1].kind is Kind.PARAGRAPH
-        return fits or self.index.estimate(self.start, blocks[at].start) > self.room // 2
+        return fits or self.encoded.estimate(self.start, blocks[at].start) > self.room // 2
 
     def _leads(self, place: int) -> bool:
         """Whether what stands before ``place`` is too small for a chunk of its own."""
-        return self.index.estimate(self.start, place) < self.room // 4
+        return self.encoded.estimate(self.start, place) < self.room // 4
 
     def _whole(self, block: Block) -> bool:
-        return self.index.count_within(*self.index.trim(block.start, block.end), self.room) is not None
+        return self.encoded.count_within(*self.encoded.trim(block.start, block.end), self.room) is not None

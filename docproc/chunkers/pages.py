@@ -18,6 +18,8 @@ class PageFinder:
 
     def of(self, start: int, end: int) -> tuple[int, int]:
         """First and last page of the span, both included; what stands between two pages belongs to the earlier."""
+        if len(self._numbers) == 1:
+            return self._numbers[0], self._numbers[0]
         return self._number(start), self._number(end - 1)
 
     def _number(self, character: int) -> int:

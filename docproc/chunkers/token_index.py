@@ -6,7 +6,7 @@ import re
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 from docproc import tokens
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_WINDOW = 16_384
+_WINDOW = 65_536
 """Characters encoded in one call: long enough to be fast, short enough that a megabyte of one letter stays cheap."""
 
 _NEAR = 64
@@ -25,12 +25,12 @@ _INDENT = 64
 """Leading blanks beyond this many, or of mixed kinds, are no indentation and are left out of a span."""
 
 _BLANKS = frozenset(" \t\u3000")
-_CLOSING = frozenset(".,;:!?)]。，、；：！？）」』】…،؛؟।")
+_CLOSING = frozenset("\r.,;:!?)]。，、；：！？）」』】…،؛؟।")
 _NONSPACE = re.compile(r"\S")
 
 
 @cache
-def _token_widths() -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+def _token_widths() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """For every cl100k token: how many characters begin in it, and 1 where its first byte continues a character."""
     import numpy as np
 
@@ -38,11 +38,7 @@ def _token_widths() -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     values = encoding.decode_tokens_bytes(range(encoding.n_vocab))
     widths = [sum(byte & 0xC0 != 0x80 for byte in value) for value in values]
     inner = [value[0] & 0xC0 == 0x80 for value in values]
-    return np.array(widths, dtype=np.uint32), np.array(inner, dtype=np.uint32)
-
-
-_count_short = lru_cache(maxsize=4096)(tokens.count)
-"""Most spans end in the same few marks."""
+    return np.array(widths, dtype=np.uint8), np.array(inner, dtype=np.uint8)
 
 
 class TokenIndex:
@@ -66,11 +62,11 @@ class TokenIndex:
         right = end if self._is_seam(end) else self._seam_before(end, start)
         if left is None or right is None or left > right:
             return tokens.count(self.text[start:end])
-        total = self.estimate(left, right)
+        total = bisect_left(self._starts, right) - bisect_left(self._starts, left)
         if left > start:
-            total += _count_short(self.text[start:left])
+            total += tokens.count_repeated(self.text[start:left])
         if right < end:
-            total += _count_short(self.text[right:end])
+            total += tokens.count_repeated(self.text[right:end])
         return total
 
     def estimate(self, start: int, end: int) -> int:
@@ -79,7 +75,10 @@ class TokenIndex:
 
     def count_within(self, start: int, end: int, limit: int) -> int | None:
         """The exact tokens of ``text[start:end]``, None when it cannot be one chunk of at most ``limit`` tokens."""
-        if self.estimate(start, end) > limit + _NEAR or self._break_after(start) < end:
+        beyond = bisect_left(self._starts, start) + limit + _NEAR
+        if (beyond < len(self._starts) and self._starts[beyond] < end) or (
+            self._breaks and self._break_after(start) < end
+        ):
             return None
         exact = self.count(start, end)
         return exact if exact <= limit else None
@@ -88,7 +87,8 @@ class TokenIndex:
         """About how far ``limit`` tokens from ``start`` lead, at least one character and never beyond a break."""
         place = bisect_left(self._starts, start) + limit
         end = self._starts[place] if place < len(self._starts) else len(self.text)
-        return min(max(end, start + 1), self._break_after(start))
+        end = end if end > start else start + 1
+        return min(end, self._break_after(start)) if self._breaks else end
 
     def back(self, end: int, count: int) -> int:
         """Where the token begins that stands ``count`` tokens before ``end``."""
@@ -99,6 +99,8 @@ class TokenIndex:
 
         Returns ``(end, end)`` when nothing but whitespace stands in ``[start, end)``.
         """
+        if start < end and not self.text[start].isspace():
+            return start, self._rstrip(start, end)
         match = _NONSPACE.search(self.text, start, end)
         if match is None:
             return end, end
@@ -112,6 +114,8 @@ class TokenIndex:
 
     def first_character(self, start: int) -> int:
         """Where the first character from ``start`` on stands that is no whitespace; there must be one."""
+        if not self.text[start].isspace():
+            return start
         match = _NONSPACE.search(self.text, start)
         assert match
         return match.start()
@@ -119,7 +123,7 @@ class TokenIndex:
     def _rstrip(self, start: int, end: int) -> int:
         """The end of ``text[start:end]`` without trailing whitespace, found in slices because the span may be huge."""
         while True:
-            tail = max(start, end - _NEAR)
+            tail = end - _NEAR if end - start > _NEAR else start
             kept = len(self.text[tail:end].rstrip())
             if kept:
                 return tail + kept
@@ -146,10 +150,15 @@ class TokenIndex:
         import numpy as np
 
         widths, inner = _token_widths()
-        encoded = np.frombuffer(array("I", tokens.encoding().encode_ordinary(self.text[start:end])), dtype=np.uint32)
-        begun = widths[encoded]
-        ends = np.cumsum(begun, dtype=np.uint32)
-        self._starts.frombytes((ends - begun - inner[encoded] + np.uint32(start)).tobytes())
+        window = self.text[start:end]
+        encoded = np.frombuffer(array("I", tokens.encoding().encode_ordinary(window)), dtype=np.uint32)
+        begun = widths.take(encoded)
+        starts = np.cumsum(begun, dtype=np.uint32)
+        starts -= begun
+        starts += np.uint32(start)
+        if not window.isascii():
+            starts -= inner.take(encoded)
+        self._starts.frombytes(starts.tobytes())
 
     def _break_after(self, place: int) -> int:
         """The first break beyond ``place``, else the end of the text."""
@@ -164,7 +173,7 @@ class TokenIndex:
 
     def _begins_at_seam(self, place: int) -> bool:
         """A trimmed span that begins a line begins at a seam: its first line is not blank, so no token crosses."""
-        return self._is_seam(place) or self.text[place - 1] == "\n"
+        return place == 0 or self.text[place - 1] == "\n" or self._is_seam(place)
 
     def _is_seam(self, place: int) -> bool:
         """Whether the encodings of the texts before and after ``place`` are the encoding of both together.
@@ -172,17 +181,29 @@ class TokenIndex:
         True at a line's first character; before a blank that follows a word; after a letter or digit before a line
         end or closing punctuation. None of cl100k's alternatives matches across these.
         """
-        if place == 0 or place == len(self.text) or (self._breaks and self._is_break(place)):
+        text = self.text
+        if place == 0 or place == len(text) or (self._breaks and self._is_break(place)):
             return True
-        before, after = self.text[place - 1], self.text[place]
+        before, after = text[place - 1], text[place]
         if before == "\n":
             return not after.isspace()
         if after in _BLANKS:
             return not before.isspace()
-        return before.isalnum() and (after in "\r\n" or after in _CLOSING)
+        return (after == "\n" or after in _CLOSING) and before.isalnum()
 
     def _seam_after(self, start: int, end: int) -> int | None:
-        return next((place for place in range(start + 1, min(end, start + _NEAR)) if self._is_seam(place)), None)
+        for place in range(start + 1, min(end, start + _NEAR)):
+            if self._is_seam(place):
+                return place
+        return None
 
     def _seam_before(self, end: int, start: int) -> int | None:
-        return next((place for place in range(end - 1, max(start, end - _NEAR), -1) if self._is_seam(place)), None)
+        text = self.text
+        place = end - 1
+        # Most spans end in a mark or two after a word: the seam is before them.
+        if place > start and text[place] in _CLOSING and text[place - 1].isalnum():
+            return place
+        for place in range(end - 1, max(start, end - _NEAR), -1):
+            if self._is_seam(place):
+                return place
+        return None

@@ -8,9 +8,10 @@ from typing import ClassVar
 
 from docproc.chunkers.pages import PageFinder
 from docproc.chunkers.parameters import MOST_TOKENS, check, parameter, version
+from docproc.chunkers.segments import SEGMENT, read_windows
 from docproc.chunkers.token_index import TokenIndex
 from docproc.errors import ConfigError
-from docproc.model import Chunk, ParsedDocument
+from docproc.model import Chunk, Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +41,32 @@ class FixedTokens:
         """``1`` and the parameters that are not the default."""
         return version("1", self)
 
-    def chunk(self, document: ParsedDocument) -> Iterator[Chunk]:
+    def chunk(self, document: Document) -> Iterator[Chunk]:
         """The windows of ``document`` in order; blanks at their ends are left out, so every chunk holds a character."""
-        index = TokenIndex(document.text)
         pages = PageFinder(document.pages)
-        for ord_, (start, end) in enumerate(self._windows(index)):
-            text = document.text[start:end]
-            first, last = pages.of(start, end)
-            yield Chunk(ord_, text, start, end, (), first, last, index.count(start, end), text)
+        texts = read_windows(document.pieces())
+        text, at, ord_ = next(texts), 0, 0
+        while True:
+            index, used = TokenIndex(text), len(text)
+            for start, end, count in self._windows(index):
+                if end == index.trim(start, len(text))[1] and start and len(text) == SEGMENT:
+                    used = start  # perhaps the text goes on, and this window with it
+                    break
+                piece = text[start:end]
+                yield Chunk(ord_, piece, at + start, at + end, (), *pages.of(at + start, at + end), count, piece)
+                ord_ += 1
+            try:
+                text = texts.send(used)
+            except StopIteration:
+                return
+            at += used
 
-    def _windows(self, index: TokenIndex) -> Iterator[tuple[int, int]]:
+    def _windows(self, index: TokenIndex) -> Iterator[tuple[int, int, int]]:
+        """First and last character and the tokens of each window of one text."""
         start, stop = index.trim(0, len(index.text))
         while start < stop:
             end = self._end(index, start, stop)
-            yield start, end
+            yield start, end, index.count(start, end)
             after = index.trim(end, stop)[0]
             start = self._overlapping(index, start, end, stop) if self.overlap and after < stop else after
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from docproc.errors import TransientError
-from docproc.model import Chunk, Job, Parsed, chunk_id
+from docproc.model import Chunk, Chunks, Job, Parsed, chunk_id
 from docproc.postgres.database import query
 
 if TYPE_CHECKING:
     from docproc.postgres.database import Conn
+
+
+MOST_AT_ONCE = 1_000
+"""Chunks sent in one statement: a long document is never in memory as a whole, neither here nor in the server."""
 
 
 def write_parsed(conn: Conn, parsed: Parsed) -> None:
@@ -22,17 +27,24 @@ def write_parsed(conn: Conn, parsed: Parsed) -> None:
         conn.execute(query("collected"), values)
 
 
-def write_chunks(conn: Conn, job: Job, chunks: Sequence[Chunk]) -> None:
+def write_chunks(conn: Conn, job: Job, chunks: Chunks) -> None:
     """Makes ``chunks`` the document's chunks under the job's chunker; vectors of texts that changed go with them."""
     name, version = job.chunker
-    ids = [chunk_id(job.document_id, name, version, c.ord) for c in chunks]
-    values = {
-        "document_id": job.document_id,
-        "user": job.user_id,
-        "chunker_name": name,
-        "chunker_version": version,
-        "count": len(chunks),
-        "chunk_ids": ids,
+    document = {"document_id": job.document_id, "user": job.user_id, "chunker_name": name, "chunker_version": version}
+    conn.execute(query("drop_surplus_chunks"), {**document, "count": len(chunks)})
+    left = iter(chunks)
+    while some := tuple(islice(left, MOST_AT_ONCE)):
+        values = document | _columns(some) | {"chunk_ids": [_id(job, chunk) for chunk in some]}
+        conn.execute(query("drop_stale_vectors"), values)
+        conn.execute(query("write_chunks"), values)
+
+
+def _id(job: Job, chunk: Chunk) -> UUID:
+    return chunk_id(job.document_id, *job.chunker, chunk.ord)
+
+
+def _columns(chunks: Sequence[Chunk]) -> dict[str, Any]:
+    return {
         "ords": [c.ord for c in chunks],
         "chunk_shas": [c.chunk_sha for c in chunks],
         "embed_shas": [c.embed_sha for c in chunks],
@@ -45,22 +57,3 @@ def write_chunks(conn: Conn, job: Job, chunks: Sequence[Chunk]) -> None:
         "chars_end": [c.end for c in chunks],
         "tokens": [c.tokens for c in chunks],
     }
-    conn.execute(query("drop_surplus_chunks"), values)
-    conn.execute(query("drop_stale_vectors"), values)
-    conn.execute(query("write_chunks"), values)
-
-
-def go_live(conn: Conn, job: Job) -> None:
-    """Shows the document to readers, after proving that it has chunks, each its vector, and that no ordinal is missing.
-
-    Raises TransientError when it is not so: the transaction is rolled back and the job tries again.
-    """
-    seen = conn.execute(query("completeness"), {"job_id": job.job_id}).fetchone()
-    assert seen is not None
-    if not 0 < seen["chunks"] == seen["vectors"] == seen["ords"]:
-        raise TransientError(
-            "embed.incomplete",
-            "the document is not complete",
-            why=f"{seen['vectors']} vectors for {seen['chunks']} chunks with {seen['ords']} ordinals",
-        )
-    conn.execute(query("go_live"), {"job_id": job.job_id, "user": job.user_id, "document_id": job.document_id})

@@ -2,50 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from docproc import chunkers
-from docproc.errors import PermanentError
-from docproc.model import Chunk, Chunked, Done, Job, Outcome
-from docproc.stages import Settle
-from docproc.stages.validate import load_document
+from docproc.chunkers.coverage import Proof
+from docproc.chunkers.reading import TextFile
+from docproc.chunkers.spool import gather
+from docproc.chunkers.workers import Workers
+from docproc.errors import ConfigError, PermanentError
+from docproc.model import Chunked, Done, Job, Outcome
+from docproc.stages import Context, settle_each
+from docproc.stages.stored import open_text
 from docproc.states import Command
 from docproc.storage import Storage
 
 
 class ChunkStage:
-    """Moves ``parse_validated`` to ``chunks_stored``."""
+    """Moves ``parse_validated`` to ``chunks_stored``; chunks in ``processes`` beside this one where that pays."""
 
     command = Command.CHUNK
-    batch = 1
+    batch = 32
+    batch_bytes = 4_000_000
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, processes: int = 0) -> None:
         self._storage = storage
+        self._workers = Workers(processes)
 
-    def run(self, jobs: Sequence[Job], settle: Settle) -> None:
+    def run(self, jobs: Sequence[Job], context: Context) -> None:
         """Chunks each job's document with the chunker that the job names."""
-        for job in jobs:
-            settle(job, self.outcome(job))
+        settle_each(jobs, context, self.outcome, self.command)
 
     def outcome(self, job: Job) -> Outcome:
         """The chunks of one document. Raises PermanentError when there are none or when text is in none of them."""
-        _, parsed = load_document(self._storage, job)
-        chunks = tuple(chunkers.get(job.chunks_version).chunk(parsed))
-        if not chunks:
+        chunker = _chunker_of(job)
+        file, pages = open_text(self._storage, job)
+        with file:
+            document = TextFile(file, pages)
+            proof = Proof(document.pieces())
+            chunks = gather(proof.of(self._workers.chunk(chunker, document)))
+        if not len(chunks):
             raise PermanentError("chunk.none", "the document gave no chunks")
-        lost = first_lost(parsed.text, chunks)
-        if lost is not None:
-            raise PermanentError("chunk.lost_text", "a chunker left text out", why=f"at character {lost}")
+        if proof.lost is not None:
+            raise PermanentError("chunk.lost_text", "a chunker left text out", why=f"at character {proof.lost}")
         return Done(product=Chunked(chunks))
 
 
-def first_lost(text: str, chunks: Iterable[Chunk]) -> int | None:
-    """The first character that is not white space and in no chunk's span; None when every one is in some chunk."""
-    covered = 0
-    for chunk in sorted(chunks, key=lambda c: c.start):
-        gap = text[covered : chunk.start]
-        if gap.strip():
-            return covered + len(gap) - len(gap.lstrip())
-        covered = max(covered, chunk.end)
-    rest = text[covered:]
-    return covered + len(rest) - len(rest.lstrip()) if rest.strip() else None
+def _chunker_of(job: Job) -> chunkers.Chunker:
+    """Raises PermanentError for a chunker that this version does not know: other jobs are not held up by it."""
+    try:
+        return chunkers.get(job.chunks_version)
+    except ConfigError as error:
+        what = f"there is no chunker {job.chunks_version}"
+        raise PermanentError("chunk.unknown_chunker", what, why=error.why) from None

@@ -1,0 +1,1 @@
+SELECT docproc.drop_unfinished_index(%(model)s, %(version)s, %(kind)s)
