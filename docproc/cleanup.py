@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from docproc.postgres.store import PostgresStore
 
 YOUNG = 3600.0
-"""Seconds for which a stored object without a job is left alone: an ingest may be about to make the job."""
+"""Seconds for which an object without a job, or half written, is left alone: an ingest may be about to make the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,11 @@ def sweep(store: PostgresStore, storage: Storage, *, dry_run: bool) -> list[Swep
     if not dry_run:
         store.queue.rescue()
     swept = [Swept("expired leases", expired), *(Swept(what, count) for what, count in orphans.items())]
-    return [*swept, Swept("stored objects of no job", _sweep_objects(store, storage, dry_run=dry_run))]
+    return [
+        *swept,
+        Swept("stored objects of no job", _sweep_objects(store, storage, dry_run=dry_run)),
+        Swept("objects of killed processes", storage.sweep(YOUNG, dry_run=dry_run)),
+    ]
 
 
 def _sweep_objects(store: PostgresStore, storage: Storage, *, dry_run: bool) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
+from typing import BinaryIO
 
 from docproc.parsers import TEXT_EXTENSIONS
+from docproc.parsers.archive import open_archive
 
 _OFFICE_PARTS = {".docx": "word/", ".pptx": "ppt/", ".xlsx": "xl/"}
 _MAGIC = (
@@ -22,22 +23,27 @@ _MAGIC = (
 )
 
 
-def contradiction(data: bytes, extension: str) -> str | None:
-    """What the bytes are, when that is not what ``extension`` says; None when they agree or nothing is known."""
-    found = next((name for magic, name in _MAGIC if data.startswith(magic)), None)
+def contradiction(file: BinaryIO, extension: str) -> str | None:
+    """What a file is, when that is not what ``extension`` says; None when they agree or nothing is known.
+
+    Reads the file's beginning, and of an Office file its list of parts; where it stands afterwards is not said.
+    """
+    head = file.read(1024)
+    found = next((name for magic, name in _MAGIC if head.startswith(magic)), None)
     if extension == ".pdf":
-        return None if b"%PDF-" in data[:1024] else found or "no PDF"
+        return None if b"%PDF-" in head else found or "no PDF"
     if extension in _OFFICE_PARTS:
-        return _office(data, extension) if found == "a ZIP archive" else found or f"no {extension[1:].upper()}"
+        return _office(file, extension) if found == "a ZIP archive" else found or f"no {extension[1:].upper()}"
     if extension in TEXT_EXTENSIONS:
         return found
     return None
 
 
-def _office(data: bytes, extension: str) -> str | None:
+def _office(file: BinaryIO, extension: str) -> str | None:
     """None too for a damaged archive: the parser says more exactly what is wrong with it."""
     try:
-        names = zipfile.ZipFile(io.BytesIO(data)).namelist()
+        with open_archive(file) as archive:
+            names = archive.namelist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return None
     if any(name.startswith(_OFFICE_PARTS[extension]) for name in names):

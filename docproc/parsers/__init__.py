@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from docproc.errors import ConfigError
 from docproc.model import ParseResult
@@ -35,8 +35,14 @@ class Parser(Protocol):
     settings_id: str
     """Names the parser and every setting that changes its output; a parse is bought once for each."""
 
-    def submit(self, data: bytes, name: str, client_ref: str, *, fresh: bool) -> str:
-        """Hands a document in and returns the service's id of the job; ``fresh`` keeps cached failures out."""
+    def upload(self, file: BinaryIO, name: str, client_ref: str) -> str:
+        """Hands a document in, by blocks and free of charge; returns the service's id of the file."""
+
+    def submit(self, file_id: str, client_ref: str, *, fresh: bool) -> str:
+        """Orders the parse of an uploaded file: the one request that is paid for.
+
+        Returns the service's id of the job; ``fresh`` keeps cached failures out.
+        """
 
     def poll(self, external_id: str) -> Progress:
         """Where the job stands, in one call."""

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from typing import BinaryIO
 
 from docproc.errors import PermanentError
 from docproc.model import Page
-from docproc.parsers.office import count_sheets, count_slides, read_docx, read_pptx, read_xlsx
-from docproc.parsers.reading import run_kreuzberg, unreadable
+from docproc.parsers.office import count_sheets, count_slides, read_docx, read_pptx, read_xlsx, unpacked
+from docproc.parsers.reading import count_pdf_pages, run_kreuzberg, unreadable
 
 _SYNONYMS = {".htm": ".html", ".xhtml": ".html", ".markdown": ".md", ".text": ".txt"}
 
@@ -32,19 +33,27 @@ def extract(data: bytes, extension: str) -> tuple[Page, ...]:
     return tuple(Page(number, text.strip("\n")) for number, text in enumerate(reader(data), 1))
 
 
-def count_pages(data: bytes, extension: str) -> int | None:
-    """The number of pages that ``extract`` will give; None where it cannot be known before (DOCX, damaged files)."""
+def count_pages(file: BinaryIO, extension: str) -> int | None:
+    """The number of pages that ``extract`` will give; None where it cannot be known before (DOCX, damaged files).
+
+    ``file`` has a descriptor. None too where counting would take much memory: of a PDF, all of it is held at once.
+    """
     kind = _kind(extension)
     try:
         if kind == ".pdf":
-            return run_kreuzberg(data, kind, plain=True).get_page_count()
+            return count_pdf_pages(file)
         if kind == ".pptx":
-            return count_slides(data)
+            return count_slides(file)
         if kind == ".xlsx":
-            return count_sheets(data)
+            return count_sheets(file)
     except PermanentError:
         return None
     return 1 if kind in (".html", ".md", ".txt") else None
+
+
+def unpacked_size(file: BinaryIO, extension: str) -> int:
+    """The bytes that ``extract`` will have to read, for an Office file unpacked; leaves ``file`` at its beginning."""
+    return unpacked(file) if _kind(extension) in (".docx", ".pptx", ".xlsx") else file.seek(0, 2) - file.seek(0)
 
 
 def _kind(extension: str) -> str:

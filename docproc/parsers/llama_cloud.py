@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from docproc.parsers.llamaparse_wire import LIST_ROWS, Json, LlamaParse, content, in_our_words, refusal, unavailable
 
@@ -59,10 +59,10 @@ class LlamaCloudParser(LlamaParse):
         return made
 
     @_in_our_words()
-    def _upload(self, data: bytes, name: str, client_ref: str) -> Json:
+    def _upload(self, file: BinaryIO, name: str, client_ref: str) -> Json:
         # Not parsing.create(upload_file=…): that drops user_metadata, and with it our way to find the job again.
         files = self._client.files.with_raw_response
-        answer = files.create(file=(name, data), purpose="parse", external_file_id=client_ref)
+        answer = files.create(file=(name, file), purpose="parse", external_file_id=client_ref)
         return content(answer.http_response)
 
     @_in_our_words()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
 from docproc.parsers.llamaparse_wire import LIST_ROWS, Json, LlamaParse, content, in_our_words, refusal
@@ -51,10 +51,10 @@ class LlamaParseParser(LlamaParse):
         return content(sdk.httpx_client.request(method, url, headers=sdk.get_headers(), **options))
 
     @in_our_words()
-    def _upload(self, data: bytes, name: str, client_ref: str) -> Json:
+    def _upload(self, file: BinaryIO, name: str, client_ref: str) -> Json:
         # Not client.files.upload_file: it names no purpose, and the purpose decides how long the service keeps a file.
-        file = self._client.beta.upload_file(file=(name, data), purpose="parse", external_file_id=client_ref)
-        return {"id": file.id}
+        stored = self._client.beta.upload_file(file=(name, file), purpose="parse", external_file_id=client_ref)
+        return {"id": stored.id}
 
     @in_our_words()
     def _create(self, options: Json) -> Json:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from docproc.errors import (
     CredentialsError,
@@ -57,8 +57,8 @@ class LlamaParse(ABC):
     # ── the calls ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     @abstractmethod
-    def _upload(self, data: bytes, name: str, client_ref: str) -> Json:
-        """Stores the file; the answer's ``id`` names it."""
+    def _upload(self, file: BinaryIO, name: str, client_ref: str) -> Json:
+        """Stores the file, sent by blocks; the answer's ``id`` names it."""
 
     @abstractmethod
     def _create(self, options: Json) -> Json:
@@ -82,10 +82,14 @@ class LlamaParse(ABC):
 
     # ── the parser ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def submit(self, data: bytes, name: str, client_ref: str, *, fresh: bool) -> str:
-        """Uploads the document and submits its parse. The upload costs nothing, so only the submit is guarded."""
-        options = {
-            "file_id": _required(self._upload(data, name, client_ref), "id"),
+    def upload(self, file: BinaryIO, name: str, client_ref: str) -> str:
+        """Hands the document in. The service keeps it for 48 hours, and nothing is paid for it."""
+        return str(_required(self._upload(file, name, client_ref), "id"))
+
+    def submit(self, file_id: str, client_ref: str, *, fresh: bool) -> str:
+        """Orders the parse of an uploaded file, in one request."""
+        options: dict[str, Any] = {
+            "file_id": file_id,
             "tier": self._settings.tier,
             "version": self._settings.version,
             "user_metadata": {CLIENT_REF: client_ref},
@@ -117,8 +121,10 @@ class LlamaParse(ABC):
         if answer.get("markdown") is None and answer.get("text") is None:
             raise TransientError("parse.no_result", "the service called the parse complete and gave no result")
         with _reading():
-            usage = (answer.get("job") or {}).get("usage") or {}
-            return ParseResult(tuple(_pages(answer)), self._settings.version, usage.get("credits"))
+            job = answer.get("job") or {}
+            # The service's documentation has no such field; should it tell what it really used, that is the truth.
+            version = str(job.get("version") or self._settings.version)
+            return ParseResult(tuple(_pages(answer)), version, (job.get("usage") or {}).get("credits"))
 
     def cancel(self, external_id: str) -> None:
         """Gives the job up; one that has ended meanwhile is left as it is."""

@@ -7,8 +7,12 @@ import io
 import re
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
 from xml.etree import ElementTree
 
+from docproc.parsers.archive import open_archive
 from docproc.parsers.reading import MARK, rejected, run_kreuzberg, unreadable
 
 MAX_UNPACKED_BYTES = 512 * 1024 * 1024
@@ -17,27 +21,74 @@ MAX_UNPACKED_BYTES = 512 * 1024 * 1024
 MAX_PARTS = 20_000
 """An Office file of more parts than this is refused; a workbook of a thousand sheets has about three thousand."""
 
+MAX_COUNTED_BYTES = 4 * 1024 * 1024
+"""The lists of slides and sheets together; more are not counted. As a tree they take 20 times that at worst."""
+
 _MAIN_PART = {".docx": "word/document.xml", ".pptx": "ppt/presentation.xml", ".xlsx": "xl/workbook.xml"}
 
 
 Parts = dict[str, bytes]
 _OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_BLOCK = 1024 * 1024
 _ENCRYPTED_STREAM = "EncryptedPackage".encode("utf-16-le")
 
 
 def _read_parts(data: bytes, kind: str) -> Parts:
     """The XML parts of an Office file; pictures and other media are left out."""
-    if data.startswith(_OLE_MAGIC):
-        if _ENCRYPTED_STREAM in data:
-            rejected()
-        unreadable(f"it is in the old binary Office format, not {kind[1:].upper()}")
+    file = io.BytesIO(data)
+    with _opened(file, kind) as archive:
+        _refuse_bomb(archive.infolist())
+        parts = {part.filename: archive.read(part) for part in archive.infolist() if _is_markup(part.filename)}
+    return _with_main_part(parts, kind)
+
+
+def _lists(file: BinaryIO, kind: str) -> Parts:
+    """The parts that list the slides or sheets, and the names alone of the others. Raises as ``_read_parts``."""
+    main = _MAIN_PART[kind]
+    folder = main.partition("/")[0]
+    wanted = re.compile(rf"{folder}/(_rels/)?{main.removeprefix(folder + '/').removesuffix('.xml')}\d*\.xml(\.rels)?")
+    with _opened(file, kind) as archive:
+        _refuse_bomb(archive.infolist())
+        listing = [part for part in archive.infolist() if wanted.fullmatch(part.filename)]
+        if sum(part.file_size for part in listing) > MAX_COUNTED_BYTES:
+            unreadable("its list of pages is too long")
+        read = {part.filename: archive.read(part) for part in listing}
+        names = {part.filename: b"" for part in archive.infolist() if _is_markup(part.filename)}
+    return _with_main_part(names | read, kind)
+
+
+def unpacked(file: BinaryIO) -> int:
+    """The bytes that the XML parts of an Office file unpack to, 0 where it is none; leaves it at its beginning."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            _refuse_bomb(archive.infolist())
-            parts = {part.filename: archive.read(part) for part in archive.infolist() if _is_markup(part.filename)}
+        with open_archive(file) as archive:
+            return sum(part.file_size for part in archive.infolist() if _is_markup(part.filename))
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        return 0
+    finally:
+        file.seek(0)
+
+
+@contextmanager
+def _opened(file: BinaryIO, kind: str) -> Iterator[zipfile.ZipFile]:
+    _refuse_old(file, kind)
+    try:
+        with open_archive(file) as archive:
+            yield archive
     except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError, ValueError, zlib.error):
         unreadable(f"it is damaged, or not {kind[1:].upper()}")
-    return _with_main_part(parts, kind)
+
+
+def _refuse_old(file: BinaryIO, kind: str) -> None:
+    file.seek(0)
+    block = file.read(_BLOCK)
+    if not block.startswith(_OLE_MAGIC):
+        return
+    while block:
+        if _ENCRYPTED_STREAM in block:
+            rejected()
+        following = file.read(_BLOCK)
+        block = block[-len(_ENCRYPTED_STREAM) :] + following if following else b""
+    unreadable(f"it is in the old binary Office format, not {kind[1:].upper()}")
 
 
 def _is_markup(name: str) -> bool:
@@ -168,9 +219,9 @@ def read_pptx(data: bytes) -> list[str]:
     return [_tidy(page) for page in re.split(rf"{MARK}\d+", content)[1:]]
 
 
-def count_slides(data: bytes) -> int:
+def count_slides(file: BinaryIO) -> int:
     """The number of slides. Raises PermanentError as ``read_pptx`` does."""
-    return len(_slide_names(_read_parts(data, ".pptx")))
+    return len(_slide_names(_lists(file, ".pptx")))
 
 
 # XLSX: kreuzberg heads the table of each sheet that has cells with the sheet's name.
@@ -200,9 +251,9 @@ def read_xlsx(data: bytes) -> list[str]:
     return [*pages, *(_tidy(table) for table in tables)]
 
 
-def count_sheets(data: bytes) -> int:
+def count_sheets(file: BinaryIO) -> int:
     """The number of sheets that hold cells, empty ones included. Raises PermanentError as ``read_xlsx`` does."""
-    return len(_sheet_names(_read_parts(data, ".xlsx")))
+    return len(_sheet_names(_lists(file, ".xlsx")))
 
 
 def _unescape(markdown: str) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from docproc.errors import PermanentError
 
@@ -11,6 +14,9 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 300
 """After this long kreuzberg gives a file up: a 700-page manual takes about ten seconds."""
+
+MAX_COUNTED_BYTES = 128 * 1024 * 1024
+"""The largest PDF whose pages are counted: kreuzberg holds the file in memory to open it."""
 
 MARK = "docprocpagebreak7c1f0e5d9a"
 """Stands where a page begins while kreuzberg reads; letters and digits only, so that no Markdown rule touches it."""
@@ -36,8 +42,23 @@ def rejected() -> NoReturn:
     raise PermanentError("parse.rejected", "the file cannot be opened", why="it is protected by a password")
 
 
-def run_kreuzberg(data: bytes, kind: str, *, plain: bool = False) -> ExtractionResult:
-    """What kreuzberg finds in ``data`` of ``kind`` (``.pdf``); ``plain`` is quicker, without Markdown.
+_counting = threading.Lock()
+
+
+def count_pdf_pages(file: BinaryIO) -> int | None:
+    """The number of pages of a PDF, None when it is larger than ``MAX_COUNTED_BYTES``. Raises as ``run_kreuzberg``."""
+    import kreuzberg
+
+    if file.seek(0, 2) > MAX_COUNTED_BYTES:
+        return None
+    file.seek(0)
+    # By its descriptor: the file may have no name. One at a time, for the memory that each takes.
+    with _counting, _in_our_words(".pdf"), kreuzberg.PdfPageIterator(f"/dev/fd/{file.fileno()}") as pages:
+        return len(pages)
+
+
+def run_kreuzberg(data: bytes, kind: str) -> ExtractionResult:
+    """What kreuzberg finds in ``data`` of ``kind`` (``.pdf``).
 
     Its messages may quote the file, so none of them is passed on: PermanentError as ``unreadable`` and ``rejected``.
     """
@@ -45,7 +66,7 @@ def run_kreuzberg(data: bytes, kind: str, *, plain: bool = False) -> ExtractionR
 
     config = kreuzberg.ExtractionConfig(
         use_cache=False,
-        output_format="plain" if plain else "markdown",
+        output_format="markdown",
         enable_quality_processing=False,
         postprocessor=kreuzberg.PostProcessorConfig(enabled=False),
         pages=kreuzberg.PageConfig(
@@ -57,8 +78,16 @@ def run_kreuzberg(data: bytes, kind: str, *, plain: bool = False) -> ExtractionR
         html_options={"preprocessing": {"enabled": False}},
         extraction_timeout_secs=TIMEOUT_SECONDS,
     )
-    try:
+    with _in_our_words(kind):
         return kreuzberg.extract_bytes_sync(data, _MIME[kind], config)
+
+
+@contextmanager
+def _in_our_words(kind: str) -> Iterator[None]:
+    import kreuzberg
+
+    try:
+        yield
     except kreuzberg.ExtractionTimeoutError:
         unreadable(f"reading it took more than {TIMEOUT_SECONDS} seconds")
     except (kreuzberg.KreuzbergError, OSError, RuntimeError, ValueError) as error:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from docproc.model import Job
 from docproc.postgres.database import Database, query
+from docproc.states import State
 from docproc.store import ParseCall
 
 if TYPE_CHECKING:
@@ -61,24 +62,31 @@ class ParseCalls:
         return self._db.attempt(write)
 
     def submitted(self, call: ParseCall, external_id: str) -> None:
-        """Stores the service's id of the job and notes in the ledger that it was accepted."""
-        self._db.run("submitted", {"parse_call_id": call.parse_call_id, "external_id": external_id})
+        """Stores the service's id of the job and notes in the ledger that it was accepted, unless it is too late."""
+        values = {"parse_call_id": call.parse_call_id, "client_ref": call.client_ref, "external_id": external_id}
+        self._db.run("submitted", values)
 
     def submit_refused(self, call: ParseCall) -> None:
-        """The service said no: nothing was accepted, so the submit is not counted."""
+        """The service said no to the submit begun with ``call``: nothing was accepted, so it is not counted."""
         # What had failed before stays so: the next submit, too, must ask for a fresh parse.
         state = "failed" if call.state == "failed" else "intent"
-        self._db.run("submit_refused", {"parse_call_id": call.parse_call_id, "state": state})
+        values = {"parse_call_id": call.parse_call_id, "submits": call.submits + 1, "state": state}
+        self._db.run("submit_refused", values)
 
     def parse_lost(self, call: ParseCall) -> None:
         """The service's job is of no more use (failed, expired, cancelled): a further submit makes a new one."""
-        self._db.run("parse_lost", {"parse_call_id": call.parse_call_id, "client_ref": _new_ref()})
+        values = {"parse_call_id": call.parse_call_id, "external_id": call.external_id, "client_ref": _new_ref()}
+        self._db.run("parse_lost", values)
 
     def canonical_parse(self, job: Job, parsed_sha: str) -> str | None:
         """The stored parse of the user's earliest other document with the same parse, if there is one."""
         values = {"user": job.user_id, "parsed_sha": parsed_sha, "document_id": job.document_id}
         rows = self._db.rows("canonical_parse", values)
         return str(rows[0]["parsed_path"]) if rows else None
+
+    def refused_parses(self) -> list[dict[str, Any]]:
+        """``job_id``, ``extension`` and ``progress`` of the jobs whose parse validate has refused."""
+        return self._db.rows("refused_parses", {"judged": str(State.PARSED)})
 
 
 def _new_ref() -> str:

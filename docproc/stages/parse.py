@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any, BinaryIO
 
 from docproc import faultpoints
-from docproc import text as texts
 from docproc.errors import JobError, PermanentError, ThrottledError, TransientError
-from docproc.model import Done, Job, Outcome, Page, Parsed, ParseResult, Wait, sha256
-from docproc.parsers import Parser
+from docproc.model import Done, Job, Outcome, Parsed, ParseResult, Wait
+from docproc.parsers import TEXT_EXTENSIONS, Parser
 from docproc.parsers import local as local_parser
+from docproc.parsers.counting import pages_in_file
 from docproc.settings import ParserSettings
-from docproc.stages import THROTTLED_PAUSE, Settle
+from docproc.stages import THROTTLED_PAUSE, Context, settle_each
+from docproc.stages.stored import is_whole, stored, write_pages, write_text
 from docproc.states import Command, State
-from docproc.storage import Storage, key, pages_uri, parsed_uri
+from docproc.storage import Storage, key, parsed_uri, sha256_of
 from docproc.store import ParseCall, ParseCalls
 
 GONE_AFTER = 60.0
@@ -29,7 +33,8 @@ class ParseStage:
     """Moves ``uploaded`` to ``parse_queued`` by submitting and ``parse_queued`` to ``parsed`` by collecting."""
 
     command = Command.PARSE
-    batch = 1
+    batch = 16
+    batch_bytes = 1_000_000
 
     def __init__(self, calls: ParseCalls, storage: Storage, parser: Parser, settings: ParserSettings) -> None:
         self._calls = calls
@@ -37,21 +42,30 @@ class ParseStage:
         self._parser = parser
         self._settings = settings
 
-    def run(self, jobs: Sequence[Job], settle: Settle) -> None:
+    def run(self, jobs: Sequence[Job], context: Context) -> None:
         """One step for each job: submit or poll."""
-        for job in jobs:
-            settle(job, self.outcome(job))
+        settle_each(jobs, context, self.outcome, self.command)
 
     def outcome(self, job: Job) -> Outcome:
         """Submits, or polls and collects. Raises JobError and ProgramError."""
         if job.extension in self._settings.local:
-            return self._keep(job, local_parser.parse(self._read(job), job.extension), None)
+            return self._parse_here(job)
         call = self._calls.parse_call(job, self._parser.settings_id)
-        if call.state == "collected" and self._storage.exists(key(parsed_uri(job.user_id, job.document_id))):
-            return self._keep(job, self._kept(job), call)
+        if call.state == "collected":
+            return self._known(job, call) if is_whole(self._storage, _uri(job)) else self._collect(job, call)
         if call.state == "submitted":
             return self._queued(job) if job.status is State.UPLOADED else self._collect(job, call)
         return self._submit(job, call)
+
+    def _parse_here(self, job: Job) -> Outcome:
+        limit = self._settings.max_local_bytes
+        with self._raw(job) as file:
+            if job.extension not in TEXT_EXTENSIONS:
+                return self._keep(job, local_parser.pages(file, job.extension, max_bytes=limit), None)
+            blocks = local_parser.text(file, job.extension, max_bytes=limit)
+            removed = write_text(self._storage, _uri(job), blocks, local_parser.VERSION)
+        progress = {"pages_total": 1, "pages_failed": 0, "characters_removed": removed}
+        return Done(State.PARSED, Parsed(_uri(job), progress=progress), note=local_parser.VERSION)
 
     # ── submit ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -61,7 +75,8 @@ class ParseStage:
             if found is not None:
                 self._calls.submitted(call, found)
                 return self._queued(job)
-            left = self._settings.timeout + self._settings.reconcile_grace - (call.seconds_since_submitting or 0.0)
+            # Twice the timeout: a request is begun within one of the mark, and ended within another.
+            left = 2 * self._settings.timeout + self._settings.reconcile_grace - (call.seconds_since_submitting or 0.0)
             if left > 0:
                 return Wait(min(left, self._settings.max_poll), "a submit without answer may still arrive")
         if call.submits >= self._settings.max_submits:
@@ -69,15 +84,21 @@ class ParseStage:
         turn = self._until_turn(call)
         if turn > 0:
             return Wait(turn, "the limit of submits")
-        data = self._read(job)
+        with self._raw(job) as file:
+            counted = pages_in_file(file, job.extension)
+            file.seek(0)
+            # The name at the service is the id: file names may be secret, and the service refuses odd ones.
+            name = f"{job.document_id}{job.extension}"
+            file_id = self._paced(lambda: self._parser.upload(file, name, call.client_ref))
+        marking = _clock()
         if not self._calls.begin_submit(call, job):
             return Wait(1.0, "another process submits this document")
         faultpoints.reach("parse.before_submit")
-        external_id = self._hand_in(job, call, data)
+        external_id = self._hand_in(call, file_id, marking)
         faultpoints.reach("parse.after_submit")
         self._calls.submitted(call, external_id)
         faultpoints.reach("parse.after_submitted")
-        return self._queued(job)
+        return self._queued(job, counted)
 
     def _until_turn(self, call: ParseCall) -> float:
         """Seconds until this document may be submitted; its place is kept, and good for a moment once it is due."""
@@ -90,25 +111,32 @@ class ParseStage:
         burst, per_second = max(self._settings.submits_per_10s // 8, 1), self._settings.submits_per_10s * 0.072
         return self._calls.reserve_submit(call, per_second=per_second, burst=burst)
 
-    def _hand_in(self, job: Job, call: ParseCall, data: bytes) -> str:
+    def _hand_in(self, call: ParseCall, file_id: str, marking: float) -> str:
+        """The one request that is paid for. Not sent when its mark is so old that others may think it never was."""
+        if _clock() - marking > self._settings.timeout:
+            why = "the process or its machine stood still between the mark and the request"
+            raise TransientError("parse.unavailable", "the submit was not sent in time", why=why)
         try:
-            # The name at the service is the id: file names may be secret, and the service refuses odd ones.
-            name = f"{job.document_id}{job.extension}"
-            return self._parser.submit(data, name, call.client_ref, fresh=call.state == "failed")
-        except ThrottledError as error:
-            self._calls.submit_refused(call)
-            self._calls.pause_submits(error.pause.seconds or THROTTLED_PAUSE)
-            raise
+            return self._paced(lambda: self._parser.submit(file_id, call.client_ref, fresh=call.state == "failed"))
         except TransientError:
             raise  # perhaps accepted: the call stays ``submitting`` and is looked for before the next try
         except Exception:
             self._calls.submit_refused(call)
             raise
 
-    def _queued(self, job: Job) -> Outcome:
+    def _paced(self, ask: Callable[[], str]) -> str:
+        """What the service answers; its word that we ask too often is for all processes."""
+        try:
+            return ask()
+        except ThrottledError as error:
+            self._calls.pause_submits(error.pause.seconds or THROTTLED_PAUSE)
+            raise
+
+    def _queued(self, job: Job, counted: Mapping[str, int | None] | None = None) -> Outcome:
         if job.status is State.PARSE_QUEUED:
             return Wait(self._settings.first_poll, "submitted again")
-        return Done(State.PARSE_QUEUED, after=self._settings.first_poll)
+        seen = Parsed(None, progress=counted) if counted else None
+        return Done(State.PARSE_QUEUED, seen, after=self._settings.first_poll)
 
     def _since(self, call: ParseCall) -> datetime:
         # A day of slack: the service's clock is not ours, and client_ref alone decides.
@@ -152,46 +180,40 @@ class ParseStage:
 
     # ── keep ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _read(self, job: Job) -> bytes:
-        data = self._storage.read(key(job.raw_path))
-        if sha256(data) != job.raw_sha:
-            raise PermanentError("storage.corrupt", f"{job.raw_path} is not what was ingested")
-        return data
+    @contextmanager
+    def _raw(self, job: Job) -> Iterator[BinaryIO]:
+        """The document as it was ingested. Raises PermanentError ``storage.missing`` and ``storage.corrupt``."""
+        with self._storage.open(key(job.raw_path)) as file:
+            if sha256_of(file) != job.raw_sha:
+                raise PermanentError("storage.corrupt", f"{job.raw_path} is not what was ingested")
+            file.seek(0)
+            yield file
 
     def _keep(self, job: Job, result: ParseResult, call: ParseCall | None) -> Outcome:
-        """Stores the parse as Markdown, and beside it the pages as they came."""
-        uri = parsed_uri(job.user_id, job.document_id)
-        parsed, removed = texts.document(result.pages)
-        faultpoints.reach("parse.before_store")
-        self._storage.write(key(pages_uri(uri)), dump_pages(result))
-        self._storage.write(key(uri), parsed.text.encode())
-        failed = sum(page.error is not None for page in result.pages)
-        progress = {"pages_total": len(result.pages), "pages_failed": failed, "characters_removed": removed}
-        call_id = None if call is None else call.parse_call_id
-        product = Parsed(uri, progress=progress, call_id=call_id, credits=result.credits)
-        return Done(State.PARSED, product, note=result.parser_version)
+        """Stores the parse, with the pages that were counted when it was handed in."""
+        result = replace(result, pages_in_file=job.progress.get("pages_in_file"))
+        removed = write_pages(self._storage, _uri(job), result)
+        return _parsed(job, result, call, removed)
 
-    def _kept(self, job: Job) -> ParseResult:
-        uri = parsed_uri(job.user_id, job.document_id)
-        return load_pages(self._storage.read(key(pages_uri(uri))))
+    def _known(self, job: Job, call: ParseCall) -> Outcome:
+        """The parse is stored already, whole."""
+        return _parsed(job, stored(self._storage, _uri(job)).result, call, None)
 
 
-def dump_pages(result: ParseResult) -> bytes:
-    """A parse as the JSON that is kept beside its Markdown."""
-    pages = [
-        {"number": p.number, "markdown": p.markdown, "error": p.error, "confidence": p.confidence} for p in result.pages
-    ]
-    document = {"schema": 1, "parser_version": result.parser_version, "credits": result.credits, "pages": pages}
-    # ASCII escapes keep lone surrogates, which UTF-8 has no bytes for.
-    return json.dumps(document).encode("ascii")
+def _clock() -> float:
+    """Seconds that also pass while the machine sleeps, where the system has such a clock."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-def load_pages(data: bytes) -> ParseResult:
-    """The parse that ``dump_pages`` wrote. Raises PermanentError ``storage.corrupt`` when it is not one."""
-    try:
-        document = json.loads(data)
-        return ParseResult(
-            tuple(Page(**page) for page in document["pages"]), document["parser_version"], document["credits"]
-        )
-    except (ValueError, KeyError, TypeError):
-        raise PermanentError("storage.corrupt", "the stored page data cannot be read") from None
+def _parsed(job: Job, result: ParseResult, call: ParseCall | None, removed: int | None) -> Outcome:
+    failed = sum(page.error is not None for page in result.pages)
+    progress: dict[str, Any] = {"pages_total": len(result.pages), "pages_failed": failed}
+    if removed is not None:
+        progress["characters_removed"] = removed
+    call_id = None if call is None else call.parse_call_id
+    product = Parsed(_uri(job), progress=progress, call_id=call_id, credits=result.credits)
+    return Done(State.PARSED, product, note=result.parser_version)
+
+
+def _uri(job: Job) -> str:
+    return parsed_uri(job.user_id, job.document_id)

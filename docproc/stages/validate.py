@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
+import codecs
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from importlib.util import find_spec
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -14,13 +14,24 @@ from docproc import text as texts
 from docproc.errors import PermanentError
 from docproc.model import Done, Fail, Job, Outcome, Page, Parsed, ParsedDocument, ParseResult
 from docproc.parsers import TEXT_EXTENSIONS
-from docproc.parsers.local import VERSION as LOCAL_VERSION
+from docproc.parsers.counting import can_count, pages_in_file
 from docproc.settings import ValidateSettings
-from docproc.stages import Settle
-from docproc.stages.parse import load_pages
+from docproc.stages import Context, settle_each
+from docproc.stages.stored import (
+    PlainText,
+    good_pages,
+    is_local,
+    load_document,
+    path_of,
+    restore_text,
+    says_nothing,
+    stored,
+)
 from docproc.states import Command
-from docproc.storage import Storage, key, pages_uri
+from docproc.storage import Storage, key
 from docproc.store import ParseCalls
+
+__all__ = ["PagesSeen", "ValidateStage", "load_document", "says_nothing"]
 
 MOST_NUMBERS = 2000
 """Numbers kept of a document's pages at most: with more pages, each stands for several."""
@@ -31,93 +42,111 @@ MOST_NAMED = 100
 MOST_REASON = 200
 """Characters of a page's failure that are kept: the service's word may be a whole page of HTML."""
 
-BAD_TEXTS = frozenset({"NO_CONTENT_HERE", "undefined"})
-"""What LlamaParse is known to return in place of a page's text."""
-
-MOST_APOLOGY = 400
-"""Characters of the longest page that may be a model's apology; a real page with those words says more than that."""
-
-_COUNTED = frozenset({".pdf", ".pptx", ".xlsx"})
-"""Types whose pages, slides or sheets can be counted in the file; DOCX has pages only once it is laid out."""
-
-# The whole page must be a refusal of the model's own task: a letter that says "I'm sorry, but I can't come" is content.
-_APOLOGY = re.compile(
-    r"(?:(?:(?:I['’]m|I am)(?: very| so)? sorry|Sorry|I apologi[sz]e|(?:My )?apologies|Unfortunately"
-    r"|As an AI[^.,]{0,60})[,.:;!]?\s+(?:but\s+)?)?"
-    r"I(?:['’]m| am)? (?:can['’]?t|can ?not|unable to|not able to|could(?: not|n['’]t)) (?:\w+ )?"
-    r"(?:(?:assist|help|comply)(?: you)? with (?:that|this|the|your)\b"
-    r"|(?:process|transcribe|extract|convert|read|view|see|analy[sz]e|interpret|parse|access|fulfil+|identify|provide)"
-    r"\b[^.]{0,80}\b(?:images?|pictures?|photos?|screenshots?|scans?|pages?|documents?|files?|contents?|text|request)\b)"
-    r".*",
-    re.IGNORECASE | re.DOTALL,
-)
-
 
 class ValidateStage:
     """Moves ``parsed`` to ``parse_validated``, or to ``failed_parse`` with a ``validate.*`` code."""
 
     command = Command.VALIDATE
-    batch = 1
+    batch = 16
+    batch_bytes = 1_000_000
 
     def __init__(self, calls: ParseCalls, storage: Storage, settings: ValidateSettings) -> None:
         self._calls = calls
         self._storage = storage
         self._settings = settings
 
-    def run(self, jobs: Sequence[Job], settle: Settle) -> None:
+    def run(self, jobs: Sequence[Job], context: Context) -> None:
         """Judges each job's parse."""
-        for job in jobs:
-            settle(job, self.outcome(job))
+        settle_each(jobs, context, self.outcome, self.command)
 
     def outcome(self, job: Job) -> Outcome:
         """The verdict on one parse, with what was seen of its pages. Raises JobError when the parse cannot be read."""
-        result = _stored(self._storage, job)
-        pages = _without_bad_texts(result)
+        uri = path_of(job)
+        found = stored(self._storage, uri)
+        if found.plain is not None:
+            seen, sha = self._look_at_text(uri, found.plain), found.plain.sha
+        else:
+            seen, sha = self._look_at_pages(job, uri, found.result)
+        progress = seen.progress()
+        code = verdict(progress, job.extension, self._settings)
+        if code is not None:
+            return Fail(_refusal(code, seen, self._settings), progress)
+        canonical = self._calls.canonical_parse(job, sha)
+        product = Parsed(canonical or uri, sha, progress)
+        return Done(product=product, note="same parse as before" if canonical else "")
+
+    def _look_at_text(self, uri: str, plain: PlainText) -> PagesSeen:
+        """Counts by blocks: the text may be too long for the memory."""
+        digest, characters = hashlib.sha256(), 0
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        with self._storage.open(key(uri)) as file:
+            while block := file.read(texts.BLOCK):
+                digest.update(block)
+                characters += sum(map(len, decoder.decode(block).split()))
+        if digest.hexdigest() != plain.sha:
+            raise PermanentError("storage.corrupt", f"{uri} is not what parse stored")
+        return PagesSeen(1, 1, None, Counter({1: characters}), failed={}, bad=(), removed=plain.removed)
+
+    def _look_at_pages(self, job: Job, uri: str, result: ParseResult) -> tuple[PagesSeen, str]:
+        pages = good_pages(result)
         parsed, removed = texts.document(pages)
         bad = [page.number for page, kept in zip(result.pages, pages, strict=True) if page != kept]
         seen = PagesSeen.of(pages, parsed, bad=bad, removed=removed, in_file=self._pages_in_file(job, result))
-        try:
-            self._judge(job, seen)
-        except PermanentError as refusal:
-            return Fail(refusal, seen.progress())
-        if bad:
-            # Parse wrote the texts as they came; the offsets of the chunks are to be those of the stored text.
-            self._storage.write(key(str(job.parsed_path)), parsed.text.encode())
-        sha = texts.fingerprint(parsed)
-        canonical = self._calls.canonical_parse(job, sha)
-        product = Parsed(canonical or str(job.parsed_path), sha, seen.progress())
-        return Done(product=product, note="same parse as before" if canonical else "")
+        # The offsets of the chunks are to be those of the stored text, whoever wrote it last.
+        restore_text(self._storage, uri, parsed)
+        return seen, texts.fingerprint(parsed)
 
     def _pages_in_file(self, job: Job, result: ParseResult) -> int | None:
         """The pages of the document itself; None where they cannot be counted, or came from that same reader."""
-        if job.extension not in _COUNTED or _is_local(result) or find_spec("kreuzberg") is None:
+        if is_local(result):
             return None
-        from docproc.parsers.extraction import count_pages
-
+        counted: int | None = job.progress.get("pages_in_file", result.pages_in_file)
+        if counted is not None or "pages_in_file" in job.progress or not can_count(job.extension):
+            return counted
+        # The process that handed it in died before it could tell.
         raw = key(job.raw_path)
-        return count_pages(self._storage.read(raw), job.extension) if self._storage.exists(raw) else None
+        if not self._storage.exists(raw):
+            return None
+        with self._storage.open(raw) as file:
+            return pages_in_file(file, job.extension)["pages_in_file"]
 
-    def _judge(self, job: Job, seen: PagesSeen) -> None:
-        """Raises PermanentError for a parse that must not be chunked."""
-        limits = self._settings
-        if len(seen.failed) > limits.max_failed_pages * seen.returned:
+
+def verdict(progress: Mapping[str, Any], extension: str, limits: ValidateSettings) -> str | None:
+    """The code under which a parse with this ``progress`` is refused; None when it may be chunked."""
+    returned, total, characters = progress["pages_total"], progress["pages"]["total"], progress["characters"]
+    if progress["pages_failed"] > limits.max_failed_pages * returned:
+        return "validate.pages_failed"
+    if progress["pages_missing"] > limits.max_missing_pages * total:
+        return "validate.pages_missing"
+    if progress["pages_extra"] and limits.extra_pages == "refuse":
+        return "validate.pages_extra"
+    if characters < max(limits.min_characters, 1):
+        return "validate.empty"
+    if extension not in TEXT_EXTENSIONS and characters < limits.min_characters_per_page * total:
+        return "validate.little_text"
+    return None
+
+
+def _refusal(code: str, seen: PagesSeen, limits: ValidateSettings) -> PermanentError:
+    """The error of ``code`` in words."""
+    characters = seen.characters.total()
+    match code:
+        case "validate.pages_failed":
             what = f"{len(seen.failed)} of {seen.returned} pages could not be parsed"
-            raise PermanentError("validate.pages_failed", what, why=f"pages {_listed(seen.failed)}")
-        if seen.missing > limits.max_missing_pages * seen.total:
+            why = f"pages {_listed(seen.failed)}"
+        case "validate.pages_missing":
             what = f"{seen.missing} of {seen.total} pages are missing"
-            raise PermanentError("validate.pages_missing", what, why=f"pages {_listed(seen.missing_numbers())}")
-        if seen.extra and limits.extra_pages == "refuse":
+            why = f"pages {_listed(seen.missing_numbers())}"
+        case "validate.pages_extra":
             what = f"{seen.extra} pages more than the file has"
-            raise PermanentError("validate.pages_extra", what, why=f"{seen.returned} pages returned")
-        characters = seen.characters.total()
-        if characters < max(limits.min_characters, 1):
-            why = f"{seen.returned} pages, {characters} characters"
+            why = f"{seen.returned} pages returned"
+        case "validate.empty":
             bad = f", {len(seen.bad)} with a text that only says so" if seen.bad else ""
-            raise PermanentError("validate.empty", "the parse has no text", why=why + bad)
-        paged = job.extension not in TEXT_EXTENSIONS
-        if paged and characters < limits.min_characters_per_page * seen.total:
-            why = f"{characters / seen.total:.0f} characters a page, {limits.min_characters_per_page:g} are wanted"
-            raise PermanentError("validate.little_text", "the parse has too little text", why=why)
+            what, why = "the parse has no text", f"{seen.returned} pages, {characters} characters{bad}"
+        case _:
+            wanted = f"{limits.min_characters_per_page:g} are wanted"
+            what, why = "the parse has too little text", f"{characters / seen.total:.0f} characters a page, {wanted}"
+    return PermanentError(code, what, why=why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,35 +232,6 @@ class PagesSeen:
             "missing": list(islice(self.missing_numbers(), MOST_NAMED)),
             "bad_text": list(self.bad[:MOST_NAMED]),
         }
-
-
-def load_document(storage: Storage, job: Job) -> tuple[tuple[Page, ...], ParsedDocument]:
-    """The pages and the normalised text of a job's parse, from what parse stored."""
-    pages = _without_bad_texts(_stored(storage, job))
-    return pages, texts.document(pages)[0]
-
-
-def says_nothing(text: str) -> bool:
-    """Whether all that a page says is a text known to stand for none: a placeholder, or a model's apology."""
-    text = text.strip().strip("`*_\"'.\n ")
-    return text in BAD_TEXTS or (len(text) <= MOST_APOLOGY and _APOLOGY.fullmatch(text) is not None)
-
-
-def _without_bad_texts(result: ParseResult) -> tuple[Page, ...]:
-    """The pages, those that say nothing without text. What was read here came from no model: it is left alone."""
-    if _is_local(result):
-        return result.pages
-    return tuple(replace(page, markdown="") if says_nothing(page.markdown) else page for page in result.pages)
-
-
-def _stored(storage: Storage, job: Job) -> ParseResult:
-    if job.parsed_path is None:
-        raise PermanentError("storage.missing", "the job has no parse")
-    return load_pages(storage.read(key(pages_uri(job.parsed_path))))
-
-
-def _is_local(result: ParseResult) -> bool:
-    return result.parser_version.partition("@")[0] == LOCAL_VERSION.partition("@")[0]
 
 
 def _reason(error: str) -> str:

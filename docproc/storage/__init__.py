@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 from uuid import UUID
 
 if TYPE_CHECKING:
@@ -12,14 +14,40 @@ if TYPE_CHECKING:
 SCHEME = "storage://"
 
 
+BLOCK = 1 << 20
+"""Bytes that are read or written at a time where a whole object may not be in memory."""
+
+
+class Draft(Protocol):
+    """Bytes on their way in. They are no object before ``keep``; without it nothing stays of them."""
+
+    def write(self, data: bytes) -> None:
+        """Adds ``data`` at the end."""
+
+    def keep(self, key: str) -> None:
+        """Makes all that was written the object under ``key``, whole or not at all, replacing what was there."""
+
+
 class Storage(Protocol):
-    """A place for objects. Keys are ``raw/{user_id}/{document_id}{ext}`` and ``parsed/{user_id}/{document_id}.md``."""
+    """A place for objects. Keys are ``raw/{user_id}/{document_id}{ext}`` and ``parsed/{user_id}/{document_id}.md``.
+
+    ``write`` and ``read`` are for small objects; ``draft`` and ``open`` hold no more than a block in memory.
+    """
 
     def write(self, key: str, data: bytes) -> None:
         """Stores ``data`` under ``key``, whole or not at all, replacing what was there."""
 
+    def draft(self) -> AbstractContextManager[Draft]:
+        """Takes an object in by blocks; its key may depend on what they were."""
+
     def read(self, key: str) -> bytes:
         """The bytes under ``key``. Raises PermanentError ``storage.missing`` when there are none."""
+
+    def open(self, key: str) -> BinaryIO:
+        """The object under ``key`` as a file of this machine, with a descriptor, at its beginning; the caller closes.
+
+        Raises PermanentError ``storage.missing`` when there is none.
+        """
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under ``key``."""
@@ -33,8 +61,19 @@ class Storage(Protocol):
     def age(self, key: str) -> float:
         """Seconds since the object under ``key`` was written; 0 when there is none."""
 
+    def sweep(self, seconds: float, *, dry_run: bool) -> int:
+        """Removes drafts that were last written to more than ``seconds`` ago, as the killed leave them; counts them."""
+
     def check(self) -> str:
         """Says in a few words where this is. Raises DocprocError when it cannot be used."""
+
+
+def sha256_of(file: BinaryIO) -> str:
+    """The SHA-256 in lower-case hex of what is left of ``file``, read by blocks."""
+    digest = hashlib.sha256()
+    while block := file.read(BLOCK):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def raw_uri(user: str, document: UUID, extension: str) -> str:

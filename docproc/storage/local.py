@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from docproc.errors import ConfigError, PermanentError, TransientError
+
+_DRAFT = re.compile(r"\.\d+\.[0-9a-f]{16}")
+"""The name of a draft: the process that writes it, and chance."""
+
+
+class LocalDraft:
+    """A file beside the objects, which ``keep`` renames to its place."""
+
+    def __init__(self, storage: LocalStorage, path: Path, file: BinaryIO) -> None:
+        self._storage = storage
+        self._path = path
+        self._file = file
+
+    def write(self, data: bytes) -> None:
+        """Adds ``data`` at the end."""
+        with self._storage.writing():
+            self._file.write(data)
+
+    def keep(self, key: str) -> None:
+        """Makes the file the object under ``key``: fsync, rename."""
+        with self._storage.writing():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._storage.place(self._path, key)
 
 
 class LocalStorage:
@@ -19,27 +45,57 @@ class LocalStorage:
 
     def write(self, key: str, data: bytes) -> None:
         """Stores ``data`` under ``key``: temporary file, fsync, rename."""
-        path = self._path(key)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+        self._path(key)  # a key that is none is refused before anything is written
+        with self.draft() as draft:
+            draft.write(data)
+            draft.keep(key)
+
+    @contextmanager
+    def draft(self) -> Iterator[LocalDraft]:
+        """Takes an object in by blocks."""
+        path = self._root / f".{os.getpid()}.{os.urandom(8).hex()}"
+        with self.writing():
+            self._make_private(self._root)
+            file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         try:
-            self._make_private(path.parent)
-            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-            self._sync(path.parent)  # or the renaming itself could be lost with the power
+            yield LocalDraft(self, path, file)
+        finally:
+            with suppress(OSError):  # what matters was flushed by ``keep``; the first error is the one to tell
+                file.close()
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turns the trouble of writing a file into TransientError."""
+        try:
+            yield
         except OSError as error:
-            with suppress(OSError):  # the first error is the one to tell
-                temporary.unlink(missing_ok=True)
             raise TransientError(
                 "storage.unavailable", f"cannot write to {self._root}", why=str(error.strerror)
             ) from None
 
+    def place(self, draft: Path, key: str) -> None:
+        """Renames a file that is on the disk to the object under ``key``. Raises OSError."""
+        path = self._path(key)
+        self._make_private(path.parent)
+        draft.replace(path)
+        self._sync(path.parent)  # or the renaming itself could be lost with the power
+
     def read(self, key: str) -> bytes:
         """The bytes under ``key``."""
-        try:
+        with self._reading(key):
             return self._path(key).read_bytes()
+
+    def open(self, key: str) -> BinaryIO:
+        """The file for ``key``."""
+        with self._reading(key):
+            return self._path(key).open("rb")
+
+    @contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
+        try:
+            yield
         except FileNotFoundError:
             raise PermanentError("storage.missing", f"{key} is not in the storage") from None
         except OSError as error:
@@ -69,6 +125,17 @@ class LocalStorage:
             return max(0.0, time.time() - self._path(key).stat().st_mtime)
         except FileNotFoundError:
             return 0.0
+
+    def sweep(self, seconds: float, *, dry_run: bool) -> int:
+        """Removes drafts that were last written to more than ``seconds`` ago; counts them."""
+        count = 0
+        for path in self._root.glob(".*"):
+            with suppress(FileNotFoundError):  # its process is alive after all, and has just kept it
+                if _DRAFT.fullmatch(path.name) and time.time() - path.stat().st_mtime > seconds:
+                    count += 1
+                    if not dry_run:
+                        path.unlink()
+        return count
 
     def check(self) -> str:
         """The folder. Raises ConfigError when it cannot be written to."""

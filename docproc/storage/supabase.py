@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
 from docproc.errors import ConfigError, PermanentError, TransientError
+from docproc.storage import BLOCK
 from docproc.storage.supabase_api import Answer, SupabaseApi
 
 if TYPE_CHECKING:
@@ -36,6 +39,28 @@ _CONTENT_TYPES = {
 }
 
 
+class SupabaseDraft:
+    """A file of this machine without a name, which ``keep`` uploads."""
+
+    def __init__(self, storage: SupabaseStorage, file: BinaryIO) -> None:
+        self._storage = storage
+        self._file = file
+
+    def write(self, data: bytes) -> None:
+        """Adds ``data`` at the end."""
+        with _on_disk():
+            self._file.write(data)
+
+    def keep(self, key: str) -> None:
+        """Uploads the file as the object under ``key``."""
+        with _on_disk():
+            size = self._file.tell()
+            self._file.seek(0)
+            # A file without bytes would be sent without a length, which the server refuses.
+            small = self._file.read() if size <= BLOCK else None
+        self._storage.upload(key, self._file if small is None else small)
+
+
 class SupabaseStorage:
     """Objects in ``bucket``. Every method raises CredentialsError, QuotaError, ConfigError or TransientError too."""
 
@@ -57,7 +82,19 @@ class SupabaseStorage:
         return cls(SupabaseApi(url, key), settings.storage.bucket)
 
     def write(self, key: str, data: bytes) -> None:
-        """Uploads ``data``, replacing what was there; the server shows the object only when it has all of it.
+        """Uploads ``data``, replacing what was there."""
+        self.upload(key, data)
+
+    @contextmanager
+    def draft(self) -> Iterator[SupabaseDraft]:
+        """Takes an object in by blocks, on this machine's disk until it is whole."""
+        with _on_disk():
+            file = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
+        with file:
+            yield SupabaseDraft(self, file)
+
+    def upload(self, key: str, data: bytes | BinaryIO) -> None:
+        """Uploads ``data``; the server shows the object only when it has all of it.
 
         Raises PermanentError ``storage.rejected`` when the bucket does not take it (size, type).
         """
@@ -74,14 +111,28 @@ class SupabaseStorage:
 
         Raises PermanentError ``storage.missing``, or ``storage.corrupt`` when they differ each time they are read.
         """
-        answer = self._api.ask("GET", self._path(key))
+        return self._had(key, self._api.ask("GET", self._path(key))).body
+
+    def open(self, key: str) -> BinaryIO:
+        """The object under ``key``, downloaded by blocks into a file without a name. Raises as ``read`` does."""
+        with _on_disk():
+            file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+            try:
+                self._had(key, self._api.ask("GET", self._path(key), into=file))
+                file.seek(0)
+            except BaseException:
+                file.close()
+                raise
+        return file
+
+    def _had(self, key: str, answer: Answer) -> Answer:
         if answer.damaged:
             why = "their MD5 is not the one that the server names"
             raise PermanentError("storage.corrupt", f"the bytes of {key} are not what was stored", why=why)
         if not answer.ok:
             self._believe_missing(key, answer)
             raise PermanentError("storage.missing", f"{key} is not in the storage")
-        return answer.body
+        return answer
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under ``key``."""
@@ -114,6 +165,10 @@ class SupabaseStorage:
         written = _seconds(headers.get("Last-Modified"))
         now = _seconds(headers.get("Date")) or time.time()
         return 0.0 if written is None else max(0.0, now - written)
+
+    def sweep(self, seconds: float, *, dry_run: bool) -> int:  # noqa: ARG002 - the protocol's
+        """Nothing to remove: a draft is a file without a name, gone with its process."""
+        return 0
 
     def check(self) -> str:
         """The bucket and its host, after asking for the bucket; says so when the bucket is open to everybody."""
@@ -185,6 +240,15 @@ class SupabaseStorage:
         if not _KEY.fullmatch(key):
             raise ValueError(f"not a storage key: {key!r}")
         return f"object/{self._bucket_path}/{quote(key)}"
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = str(error.strerror)
+        raise TransientError("storage.unavailable", "no room for an object on its way", why=why) from None
 
 
 def _unset(name: str, remedy: str) -> ConfigError:

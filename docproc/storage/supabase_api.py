@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 
 from docproc.errors import ConfigError, CredentialsError, QuotaError, TransientError
 from docproc.http import retry_after
 from docproc.settings import Secret
+from docproc.storage import BLOCK
 
 if TYPE_CHECKING:
     import requests
@@ -85,9 +86,17 @@ class SupabaseApi:
         return urlsplit(self._root).hostname or ""
 
     def ask(
-        self, method: str, path: str, *, data: bytes | None = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        data: bytes | BinaryIO | None = None,
+        headers: Mapping[str, str] | None = None,
+        into: BinaryIO | None = None,
     ) -> Answer:
         """The answer to a request, after at most ``TRIES``; all may be repeated, as an upload replaces.
+
+        A file as ``data`` is sent by blocks, and the body of an answer that is ``ok`` is written by blocks to ``into``.
 
         An answer that is not ``ok`` is the caller's to judge. Raises CredentialsError, QuotaError, TransientError
         ``storage.unavailable``, and ConfigError when the address redirects.
@@ -101,7 +110,7 @@ class SupabaseApi:
             retry=retry_if_result(lambda answer: answer.transient),
             retry_error_callback=_last,
         )
-        answer: Answer = tries(self._once, method, path, data, headers)
+        answer: Answer = tries(self._once, method, path, data, headers, into)
         if answer.key_refused:
             raise CredentialsError("credentials.storage", "the storage refused the key", why=answer.why)
         if answer.status == 402:
@@ -113,20 +122,50 @@ class SupabaseApi:
             raise ConfigError("config.invalid", "SUPABASE_URL leads elsewhere (a redirect)", why=answer.why)
         return answer
 
-    def _once(self, method: str, path: str, data: bytes | None, headers: Mapping[str, str] | None) -> Answer:
+    def _once(
+        self,
+        method: str,
+        path: str,
+        data: bytes | BinaryIO | None,
+        headers: Mapping[str, str] | None,
+        into: BinaryIO | None,
+    ) -> Answer:
         import requests
 
+        if data is not None and not isinstance(data, bytes):
+            data.seek(0)
         try:
             # No redirects: they would take the key to another host.
-            response = self._session.request(
-                method, f"{self._root}/{path}", data=data, headers=headers, timeout=TIMEOUTS, allow_redirects=False
-            )
+            with self._session.request(
+                method,
+                f"{self._root}/{path}",
+                data=data,
+                headers=headers,
+                timeout=TIMEOUTS,
+                allow_redirects=False,
+                stream=into is not None,
+            ) as response:
+                return self._answer(method, response, into)
         except requests.RequestException as error:
             # Its name alone: the exception itself holds the request, and so the key.
             return Answer(0, type(error).__name__, b"", {})
+
+    def _answer(self, method: str, response: requests.Response, into: BinaryIO | None) -> Answer:
         status, code = _status(method, response)
-        damaged = status == 200 and method == "GET" and _damaged(response)
-        return Answer(status, "" if self._key in code else code, response.content, response.headers, damaged)
+        code = "" if self._key in code else code
+        if status != 200 or method != "GET":
+            return Answer(status, code, response.content, response.headers)
+        md5 = hashlib.md5(usedforsecurity=False)
+        if into is None:
+            md5.update(response.content)
+        else:
+            into.seek(0)
+            into.truncate()
+            for block in response.iter_content(BLOCK):
+                md5.update(block)
+                into.write(block)
+        body = response.content if into is None else b""
+        return Answer(status, code, body, response.headers, _damaged(response, md5.hexdigest()))
 
     @cached_property
     def _session(self) -> requests.Session:
@@ -185,11 +224,11 @@ def _status(method: str, response: requests.Response) -> tuple[int, str]:
     return status, code if re.fullmatch(r"[A-Za-z_ ]{1,40}", code) else ""
 
 
-def _damaged(response: requests.Response) -> bool:
+def _damaged(response: requests.Response, md5: str) -> bool:
     """Whether the bytes differ from an ETag that is their MD5; too few bytes are a ChunkedEncodingError before that."""
     # An upload in parts has a hash of hashes with a dash and a count; a weak ETag promises nothing about bytes.
     etag = re.fullmatch(r'"?([0-9a-f]{32})"?', response.headers.get("ETag", ""))
-    return etag is not None and etag[1] != hashlib.md5(response.content, usedforsecurity=False).hexdigest()
+    return etag is not None and etag[1] != md5
 
 
 def _pause(state: RetryCallState) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Service:
         """Submits a PDF, unless given one that was never seen before; returns the job's id."""
         # What follows a PDF's end is not read: other bytes, and so not cached, with the same pages.
         data = data or PDF + f"\n%{uuid4()}\n".encode()
-        return self.parser.submit(data, DOCUMENT, ref or f"ref-{uuid4()}", fresh=fresh)
+        return submit(self.parser, data, ref or f"ref-{uuid4()}", fresh=fresh)
 
     def ended(self, external_id: str) -> Progress:
         """The job's progress once it waits no more."""
@@ -45,3 +46,8 @@ class Service:
     def found(self, ref: str) -> str | None:
         """What ``find`` says."""
         return self.parser.find(ref, datetime.now(UTC) - timedelta(hours=1))
+
+
+def submit(parser: Parser, data: bytes, ref: str, *, name: str = DOCUMENT, fresh: bool = False) -> str:
+    """Uploads and submits; returns the job's id."""
+    return parser.submit(parser.upload(io.BytesIO(data), name, ref), ref, fresh=fresh)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import traceback
 from collections.abc import Callable
@@ -15,13 +16,14 @@ from docproc.errors import ConfigError, CredentialsError, DocprocError, Permanen
 from docproc.parsers import Parser, Progress, open_parser
 from docproc.settings import Settings
 from tests.integration.parsers.canned import Canned
-from tests.integration.parsers.service import PAGES, PDF, OpenParser, Service
+from tests.integration.parsers.service import PAGES, PDF, OpenParser, Service, submit
 from tests.support import Mocks
 
 SECRET = "llx-" + "k" * 48
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 OPERATIONS: dict[str, Callable[[Parser], object]] = {
-    "submit": lambda parser: parser.submit(PDF, "a.pdf", "ref-1", fresh=False),
+    "upload": lambda parser: parser.upload(io.BytesIO(PDF), "a.pdf", "ref-1"),
+    "submit": lambda parser: parser.submit("dfl-1", "ref-1", fresh=False),
     "poll": lambda parser: parser.poll("pjb-1"),
     "fetch": lambda parser: parser.fetch("pjb-1"),
     "cancel": lambda parser: parser.cancel("pjb-1"),
@@ -101,13 +103,13 @@ def test_both_sdks_send_the_same_requests(canned: Canned, open_at: OpenParser) -
     canned.will_say({"id": "dfl-1", "name": "a.pdf", "project_id": "p"})
     canned.will_say({"id": "pjb-1", "status": "PENDING", "project_id": "p"})
     parser = open_at(canned.address, key="key-1")
-    assert parser.submit(b"%PDF", "a.pdf", "ref-1", fresh=True) == "pjb-1"
-    upload, submit = canned.asked
+    assert submit(parser, b"%PDF", "ref-1", name="a.pdf", fresh=True) == "pjb-1"
+    uploading, submitting = canned.asked
     assert {request.key for request in canned.asked} == {"key-1"}
-    assert (upload.method, upload.path) == ("POST", "/api/v1/beta/files")
-    assert all(part in upload.body for part in (b'filename="a.pdf"', b"%PDF", b"parse", b"ref-1"))
-    assert (submit.method, submit.path) == ("POST", "/api/v2/parse")
-    assert json.loads(submit.body) == {
+    assert (uploading.method, uploading.path) == ("POST", "/api/v1/beta/files")
+    assert all(part in uploading.body for part in (b'filename="a.pdf"', b"%PDF", b"parse", b"ref-1"))
+    assert (submitting.method, submitting.path) == ("POST", "/api/v2/parse")
+    assert json.loads(submitting.body) == {
         "file_id": "dfl-1",
         "tier": "cost_effective",
         "version": "2026-09-28",
@@ -136,6 +138,33 @@ def test_the_list_is_read_to_its_last_page(canned: Canned, open_at: OpenParser) 
     assert (first.method, first.path, first.query.get("page_token")) == ("GET", "/api/v2/parse", None)
     assert first.query["created_at_on_or_after"] == ["2026-11-23T08:00:00+00:00"]
     assert second.query["page_token"] == ["two"]
+
+
+class Watched(io.BytesIO):
+    """A file that remembers how much of it was asked for at a time."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.asked: list[int | None] = []
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.asked.append(size)
+        return super().read(size)
+
+
+def test_a_file_is_uploaded_by_blocks_and_whole(canned: Canned, open_at: OpenParser) -> None:
+    canned.will_say({"id": "dfl-1", "name": "a.pdf", "project_id": "p"})
+    data = bytes(range(256)) * 20_000
+    file = Watched(data)
+    file.seek(1000)
+    assert open_at(canned.address).upload(file, "a.pdf", "ref-1") == "dfl-1"
+    assert data in canned.asked[0].body
+    assert len(file.asked) > 10 and all(size is not None and 0 < size <= 1 << 20 for size in file.asked)
+
+
+def test_the_version_that_the_service_names_is_the_parses_own(canned: Canned, open_at: OpenParser) -> None:
+    canned.will_say({"job": {"id": "pjb-1", "status": "COMPLETED", "version": "2026-10-01"}, "text": {"pages": []}})
+    assert open_at(canned.address).fetch("pjb-1").parser_version == "2026-10-01"
 
 
 # ── what is read ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -171,7 +200,7 @@ def test_pages_are_sorted_and_text_stands_in_where_markdown_is_missing_or_known_
     assert result.credits is None
 
 
-@pytest.mark.parametrize("operation", ["submit", "poll", "fetch", "find"])
+@pytest.mark.parametrize("operation", ["upload", "submit", "poll", "fetch", "find"])
 @pytest.mark.parametrize("body", [{}, [], "null", "<html>Bad Gateway</html>", '{"items": [{', {"items": None}])
 def test_an_answer_without_content_may_be_asked_for_again(
     canned: Canned, open_at: OpenParser, operation: str, body: object

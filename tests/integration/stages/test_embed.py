@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -103,7 +104,8 @@ def test_what_one_request_brought_is_kept_when_the_next_fails(
     assert inputs(services) - before == 5
     assert_right_vectors(bench, settings, count=5)
     outcomes = bench.sql("SELECT outcome FROM docproc.api_calls ORDER BY started_at")
-    assert sorted(row["outcome"] for row in outcomes) == ["embed.unavailable", "ok", "ok", "ok"]
+    assert Counter(row["outcome"] for row in outcomes)["embed.unavailable"] == 1
+    assert {row["outcome"] for row in outcomes} == {"embed.unavailable", "ok"}
 
 
 # ── bought once ─────────────────────────────────────────────────────────────────────────────────────────────────────

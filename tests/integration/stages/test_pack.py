@@ -18,7 +18,7 @@ limits = st.integers(min_value=1, max_value=12)
 
 
 def chunk(n: int, tokens: int) -> PendingChunk:
-    return PendingChunk(UUID(int=n), NOBODY, NOBODY, f"text {n}", f"sha {n}", tokens)
+    return PendingChunk(UUID(int=n), n, NOBODY, "default", f"text {n}", f"sha {n}", tokens)
 
 
 def packed(tokens: list[int], max_inputs: int, max_tokens: int) -> list[list[PendingChunk]]:

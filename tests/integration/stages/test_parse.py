@@ -15,6 +15,7 @@ from docproc.storage import key
 from docproc.store import ParseCall
 from tests.conftest import MakeApp
 from tests.integration.bench import PARSED, Bench, bought, bring, drain, pdf
+from tests.integration.parsers.service import submit
 from tests.support import Mocks
 
 
@@ -74,7 +75,7 @@ def test_a_ready_parse_is_stored_with_its_pages_and_price(
     drain(app, Command.PARSE)
     job, call = bench.only(), bench.parse_call()
     assert bench.steps(job["job_id"]) == PARSED
-    assert job["progress"] == {"pages_total": 2, "pages_failed": 0, "characters_removed": 0}
+    assert job["progress"] == {"pages_in_file": 2, "pages_total": 2, "pages_failed": 0, "characters_removed": 0}
     assert app.storage.read(key(job["parsed_path"])) == b"the harbour ledger\n\nthe second page"
     assert (call["state"], call["pages"], call["credits"]) == ("collected", 2, 6)
     assert bought(services, before) == (1, 2)
@@ -141,7 +142,7 @@ def test_a_job_that_the_service_has_is_found_and_paid_for_once(
 ) -> None:
     before, data = services.bill(), pdf("the harbour ledger")
     _, call = about_to_submit(app, bench, tmp_path / "a.pdf", data)
-    external_id = app.parser.submit(data, "a.pdf", call.client_ref, fresh=False)
+    external_id = submit(app.parser, data, call.client_ref)
     drain(app, Command.PARSE)
     assert bench.only()["status"] == State.PARSED
     assert (bench.parse_call()["external_id"], bench.parse_call()["submits"]) == (external_id, 1)
@@ -156,7 +157,7 @@ def test_a_job_that_the_service_does_not_have_is_submitted_when_it_cannot_come_a
     drain(app, Command.PARSE, stay=False)
     assert (bench.parse_call()["state"], bench.parse_call()["submits"]) == ("submitting", 1)
     assert (bench.row(job.job_id)["attempt"], bought(services, before)) == (0, (0, 0))
-    bench.sql("UPDATE docproc.parse_calls SET submitting_at = now() - interval '11 seconds'")
+    bench.sql("UPDATE docproc.parse_calls SET submitting_at = now() - interval '21 seconds'")
     bench.make_due()
     drain(app, Command.PARSE)
     assert bench.only()["status"] == State.PARSED
@@ -168,7 +169,7 @@ def test_a_job_that_was_accepted_but_not_settled_is_not_submitted_again(
 ) -> None:
     before, data = services.bill(), pdf("the harbour ledger")
     _, call = about_to_submit(app, bench, tmp_path / "a.pdf", data)
-    app.store.parse_calls.submitted(call, app.parser.submit(data, "a.pdf", call.client_ref, fresh=False))
+    app.store.parse_calls.submitted(call, submit(app.parser, data, call.client_ref))
     drain(app, Command.PARSE)
     assert bench.steps(bench.only()["job_id"]) == PARSED
     assert bought(services, before) == (1, 1)

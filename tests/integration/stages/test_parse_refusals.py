@@ -21,10 +21,11 @@ from tests.support import Mocks
 # ── refused ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("fault", ["too_large", "unprocessable"])
+@pytest.mark.parametrize(("fault", "ledger"), [("too_large", []), ("unprocessable", [{"outcome": "refused"}])])
 def test_a_refused_document_fails_at_once_and_its_submit_is_given_back(
-    app: App, bench: Bench, services: Mocks, tmp_path: Path, fault: str
+    app: App, bench: Bench, services: Mocks, tmp_path: Path, fault: str, ledger: list[dict[str, str]]
 ) -> None:
+    """A file that is refused as such was never submitted."""
     before = services.bill()
     services.set_faults(f"llamaparse.{fault}")
     bring(app, tmp_path / "a.pdf", pdf("the harbour ledger"))
@@ -33,7 +34,7 @@ def test_a_refused_document_fails_at_once_and_its_submit_is_given_back(
     assert (job["status"], job["last_error"]["code"]) == ("failed_parse", "parse.rejected")
     assert job["last_error"]["remedy"]
     assert (bench.parse_call()["state"], bench.parse_call()["submits"]) == ("intent", 0)
-    assert bench.sql("SELECT outcome FROM docproc.api_calls") == [{"outcome": "refused"}]
+    assert bench.sql("SELECT outcome FROM docproc.api_calls") == ledger
     assert bought(services, before) == (0, 0)
 
 

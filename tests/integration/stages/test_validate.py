@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from docproc.app import App
-from docproc.errors import ConfigError
 from docproc.settings import Settings
 from docproc.states import Command
 from docproc.storage import key
@@ -89,16 +88,3 @@ def test_a_parse_that_is_gone_from_the_storage_fails_with_its_code(app: App, ben
     app.storage.delete(key(bench.only()["parsed_path"]).removesuffix(".md") + ".json")
     drain(app, Command.VALIDATE)
     assert (bench.only()["status"], bench.only()["last_error"]["code"]) == ("failed_parse", "storage.missing")
-
-
-def test_a_chunker_that_this_docproc_does_not_know_stops_the_run_and_fails_nothing(
-    app: App, bench: Bench, tmp_path: Path
-) -> None:
-    """The job may be another version's: that one can still chunk it."""
-    bring(app, tmp_path / "a.md", "# Tide\n")
-    through(app, Command.PARSE, Command.VALIDATE)
-    bench.sql("UPDATE docproc.upload_jobs SET chunks_version = 'gone@9'")
-    with pytest.raises(ConfigError, match="no chunker 'gone@9'"):
-        drain(app, Command.CHUNK)
-    job = bench.only()
-    assert (job["status"], job["attempt"], job["claimed_by"]) == ("parse_validated", 0, None)

@@ -13,8 +13,8 @@ import pytest
 from docproc.app import App
 from docproc.model import Done, Job, Page, ParseResult
 from docproc.settings import Settings
-from docproc.stages.parse import dump_pages, load_pages
-from docproc.stages.validate import ValidateStage, load_document
+from docproc.stages.stored import dump_pages, load_document, load_pages
+from docproc.stages.validate import ValidateStage
 from docproc.states import Command, State
 from docproc.storage import key, pages_uri
 from docproc.store import Chosen, ParseCalls
@@ -124,7 +124,7 @@ def test_pages_missing_within_the_share_pass(lenient: OpenApp, bench: Bench, ser
 def test_a_gap_in_the_page_numbers_is_noticed_where_the_file_cannot_be_counted(
     app: App, bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("docproc.stages.validate.find_spec", lambda _: None)
+    monkeypatch.setattr("docproc.parsers.counting.find_spec", lambda _: None)
     bring(app, tmp_path / "a.pdf", pdf(*PAGES))
     drain(app, Command.PARSE)
     rewrite_pages(app, bench, lambda page: replace(page, number=page.number + (page.number > 3)))

@@ -17,7 +17,8 @@ from reportlab.lib.styles import getSampleStyleSheet
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import ListFlowable, PageBreak, Paragraph, SimpleDocTemplate
 
-from docproc.parsers.extraction import count_pages, extract
+from docproc.parsers.extraction import extract
+from tests.unit.parsers.counted import count_pages
 
 STYLES = getSampleStyleSheet()
 

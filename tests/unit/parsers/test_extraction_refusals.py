@@ -14,7 +14,8 @@ from reportlab.pdfgen.canvas import Canvas
 
 from docproc.errors import PermanentError
 from docproc.parsers import office
-from docproc.parsers.extraction import count_pages, extract
+from docproc.parsers.extraction import extract
+from tests.unit.parsers.counted import count_pages
 
 
 def saved(document: object) -> bytes:

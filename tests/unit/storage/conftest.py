@@ -34,6 +34,7 @@ class Call:
 CALLS = (
     Call("write", "POST", OBJECT, lambda storage: storage.write(DOCUMENT, b"data")),
     Call("read", "GET", OBJECT, lambda storage: storage.read(DOCUMENT)),
+    Call("open", "GET", OBJECT, lambda storage: storage.open(DOCUMENT).close()),
     Call("exists", "HEAD", OBJECT, lambda storage: storage.exists(DOCUMENT)),
     Call("age", "HEAD", OBJECT, lambda storage: storage.age(DOCUMENT)),
     Call("delete", "DELETE", OBJECT, lambda storage: storage.delete(DOCUMENT)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -250,3 +251,77 @@ def test_check_refuses_what_cannot_be_written_to(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         LocalStorage(tmp_path / "file").check()
     assert caught.value.code == "config.invalid"
+
+
+# ── by blocks ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_drafted_by_blocks_is_one_object(storage: LocalStorage, root: Path) -> None:
+    with storage.draft() as draft:
+        for n in range(5):
+            draft.write(bytes([n]) * 1000)
+        assert list(storage.keys("")) == []
+        draft.keep(KEY)
+    with storage.open(KEY) as file:
+        assert file.fileno() >= 0
+        assert file.read() == b"".join(bytes([n]) * 1000 for n in range(5))
+    assert len(files(root)) == 1
+    assert mode(root / KEY) == "600"
+
+
+def test_nothing_stays_of_a_draft_that_is_not_kept(storage: LocalStorage, root: Path) -> None:
+    with pytest.raises(RuntimeError), storage.draft() as draft:
+        draft.write(b"data")
+        raise RuntimeError
+    assert files(root) == []
+
+
+def test_a_draft_replaces_an_object_only_when_it_is_kept(storage: LocalStorage) -> None:
+    storage.write(KEY, b"old")
+    with storage.draft() as draft:
+        draft.write(b"new")
+        assert storage.read(KEY) == b"old"
+        draft.keep(KEY)
+    assert storage.read(KEY) == b"new"
+
+
+def test_what_is_open_stays_readable_when_it_is_replaced(storage: LocalStorage) -> None:
+    storage.write(KEY, b"old")
+    with storage.open(KEY) as file:
+        storage.write(KEY, b"new")
+        assert file.read() == b"old"
+
+
+def test_an_object_that_is_not_there_cannot_be_opened(storage: LocalStorage) -> None:
+    with pytest.raises(PermanentError) as caught:
+        storage.open(KEY)
+    assert caught.value.code == "storage.missing"
+
+
+def test_a_full_disk_is_trouble_that_may_pass(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TransientError) as caught, storage.draft() as draft:
+        draft.write(b"data")
+        monkeypatch.setattr(os, "fsync", no_room)
+        draft.keep(KEY)
+    assert (caught.value.code, caught.value.why) == ("storage.unavailable", os.strerror(errno.ENOSPC))
+    assert list(storage.keys("")) == []
+
+
+def no_room(_: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("where", ["half written", "not synced", "not renamed"])
+def test_what_killed_processes_leave_is_swept_once_it_is_old(storage: LocalStorage, root: Path, where: str) -> None:
+    storage.write(KEY, b"data")
+    (root / ".keep").write_bytes(b"somebody's own")
+    kill_a_writer(root, where)
+    assert storage.sweep(3600, dry_run=False) == 0
+    for path in files(root):
+        os.utime(path, (time.time() - 3700,) * 2)
+    with storage.draft() as alive:
+        assert storage.sweep(3600, dry_run=True) == 1
+        assert storage.sweep(3600, dry_run=False) == 1
+        assert storage.sweep(3600, dry_run=False) == 0
+        alive.keep("raw/default/other.pdf")
+    assert {path.name for path in files(root)} == {".keep", "0b8f.pdf", "other.pdf"}

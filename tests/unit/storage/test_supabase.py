@@ -131,6 +131,65 @@ def test_an_etag_that_is_no_md5_is_not_compared(
     assert storage.read(DOCUMENT) == b"data"
 
 
+# ── by blocks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_large_draft_is_sent_by_blocks_with_its_length_and_whole_at_every_try(
+    supabase: responses.RequestsMock, storage: SupabaseStorage
+) -> None:
+    sent: list[tuple[int, str]] = []
+
+    def answer(request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        sent.append((len(request.body or b""), request.headers["Content-Length"]))
+        return (503 if len(sent) < TRIES else 200), {}, "{}"
+
+    supabase.add_callback("POST", OBJECT, answer)
+    with storage.draft() as draft:
+        for _ in range(3):
+            draft.write(bytes(1 << 20))
+        draft.keep(DOCUMENT)
+    assert sent == [(3 << 20, str(3 << 20))] * TRIES
+
+
+@pytest.mark.parametrize("data", [b"", b"data"])
+def test_a_small_draft_is_sent_as_it_is(
+    supabase: responses.RequestsMock, storage: SupabaseStorage, data: bytes
+) -> None:
+    supabase.post(OBJECT, json={})
+    with storage.draft() as draft:
+        draft.write(data)
+        draft.keep(DOCUMENT)
+    assert (supabase.calls[0].request.body or b"") == data
+
+
+def test_an_object_is_opened_as_a_file_of_this_machine(
+    supabase: responses.RequestsMock, storage: SupabaseStorage
+) -> None:
+    data = bytes(range(256)) * 10_000
+    supabase.get(OBJECT, body=data, headers={"ETag": f'"{hashlib.md5(data).hexdigest()}"'})
+    with storage.open(DOCUMENT) as file:
+        assert file.fileno() >= 0
+        assert (file.tell(), file.read()) == (0, data)
+
+
+def test_a_file_damaged_on_the_way_is_downloaded_again_from_its_beginning(
+    supabase: responses.RequestsMock, storage: SupabaseStorage
+) -> None:
+    etag = {"ETag": f'"{hashlib.md5(b"data").hexdigest()}"'}
+    supabase.get(OBJECT, body=b"longer and wrong", headers=etag)
+    supabase.get(OBJECT, body=requests.ConnectionError())
+    supabase.get(OBJECT, body=b"data", headers=etag)
+    with storage.open(DOCUMENT) as file:
+        assert file.read() == b"data"
+
+
+def test_a_file_that_stays_damaged_is_refused(supabase: responses.RequestsMock, storage: SupabaseStorage) -> None:
+    supabase.get(OBJECT, body=b"data", headers={"ETag": f'"{hashlib.md5(b"other").hexdigest()}"'})
+    with pytest.raises(PermanentError) as caught:
+        storage.open(DOCUMENT)
+    assert caught.value.code == "storage.corrupt"
+
+
 # ── listing ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
