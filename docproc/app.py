@@ -19,6 +19,7 @@ from docproc.store import Target
 
 if TYPE_CHECKING:
     from docproc.embedders import Embedder
+    from docproc.limits import Limits
     from docproc.parsers import Parser
     from docproc.postgres.database import Database
     from docproc.postgres.store import PostgresStore
@@ -158,6 +159,16 @@ class App:
         self._stack.callback(embedder.close)
         return embedder
 
+    @property
+    def embedder_limits(self) -> Limits:
+        """The embedder's rate limit, which all processes share."""
+        from docproc.limits import Limits
+
+        told = self.settings.embedder
+        name = f"openai.{told.model}"
+        limits = self.store.rate_limits
+        return Limits(limits, name, requests=told.requests_per_minute, tokens=told.tokens_per_minute)
+
     def refuse_mixing(self) -> None:
         """Records with the first job whether the services are mocks or real. Raises ConfigError for the other kind."""
         self.store.catalogue.record_providers(parser=self.parser_service.kind, embedder=self.embedder_service.kind)
@@ -187,9 +198,9 @@ class App:
                 case Command.VALIDATE:
                     made.append(ValidateStage(store.parse_calls, self.storage, settings.validate))
                 case Command.CHUNK:
-                    made.append(ChunkStage(self.storage))
+                    made.append(ChunkStage(self.storage, settings.runner.cpu_threads))
                 case Command.EMBED:
-                    made.append(EmbedStage(store.vectors, self.embedder, settings.embedder))
+                    made.append(EmbedStage(store.vectors, self.embedder, self.embedder_limits, settings.embedder))
         return made
 
 

@@ -29,6 +29,7 @@ _CHOICES = {
     "parser.service": ("mock", "real"),
     "embedder.service": ("mock", "real"),
     "validate.extra_pages": ("warn", "refuse"),
+    "search.index": ("hnsw", "halfvec", "none"),
     "parser.tier": ("fast", "cost_effective", "agentic", "agentic_plus"),
 }
 _USER = re.compile(r"[A-Za-z0-9@_-][A-Za-z0-9@._-]{0,127}")
@@ -159,7 +160,22 @@ def _apply(settings: Settings, values: Mapping[str, tuple[object, str]]) -> Sett
             f"user {str(user)!r} ({origin}) is not a name",
             why="a user is 1 to 128 of A-Z a-z 0-9 @ . _ - and does not begin with a dot",
         )
-    return replace(settings, user=user, **changes)
+    settings = replace(settings, user=user, **changes)
+    _check_heartbeat(settings)
+    return settings
+
+
+def _check_heartbeat(settings: Settings) -> None:
+    beat, lease = settings.runner.heartbeat, settings.runner.lease
+    if beat > lease / 2:
+        shown = {key: settings.origins.get(f"runner.{key}", "default") for key in ("heartbeat", "lease")}
+        raise ConfigError(
+            "config.invalid",
+            f"runner.heartbeat = {beat:g} ({shown['heartbeat']}) is too long for"
+            f" runner.lease = {lease:g} ({shown['lease']})",
+            why="one beat that comes late would cost the lease: two must fit into it",
+            try_=f"runner.heartbeat = {lease / 4:g}",
+        )
 
 
 def _convert(key: str, value: object, kind: type, origin: str) -> object:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID, uuid5
 
 from docproc.errors import JobError
@@ -49,11 +49,15 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ParseResult:
-    """What a parser returned for one document: its pages in order and what the provider says it cost."""
+    """What a parser returned for one document: its pages in order and what the provider says it cost.
+
+    ``pages_in_file`` are those of the document itself, counted before it was parsed; None where they were not.
+    """
 
     pages: tuple[Page, ...]
     parser_version: str
     credits: float | None = None
+    pages_in_file: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,21 @@ class ParsedDocument:
 
     text: str
     pages: tuple[PageSpan, ...]
+
+    def pieces(self) -> Iterator[str]:
+        """The text from its beginning."""
+        return iter((self.text,))
+
+
+class Document(Protocol):
+    """A normalised parse that need not be in memory."""
+
+    @property
+    def pages(self) -> Sequence[PageSpan]:
+        """Where its pages stand in its text."""
+
+    def pieces(self) -> Iterator[str]:
+        """The text from its beginning, in pieces of any size; anew whenever it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +156,7 @@ class Job:
     @property
     def dimensions(self) -> int:
         """Of the job's vectors, from ``d{dimensions}-f{format}``: a job keeps its own when the settings change."""
-        return int(self.embed_version.partition("-")[0].removeprefix("d"))
+        return dimensions(self.embed_version)
 
 
 def embed_version(dimensions: int) -> str:
@@ -145,25 +164,35 @@ def embed_version(dimensions: int) -> str:
     return f"d{dimensions}-f1"
 
 
+def dimensions(embed_version: str) -> int:
+    """The dimensions that ``embed_version`` named."""
+    return int(embed_version.partition("-")[0].removeprefix("d"))
+
+
 @dataclass(frozen=True, slots=True)
 class Parsed:
     """Product of parse and validate: where the parse is stored, its hash once it is validated, and its pages.
 
+    ``path`` is None as long as there is only something to tell of the pages: the document was handed in.
     ``call_id`` and ``credits`` name the paid call that brought it and what the provider says it cost.
     """
 
-    path: str
+    path: str | None
     sha: str | None = None
     progress: Mapping[str, Any] = field(default_factory=dict)
     call_id: UUID | None = None
     credits: float | None = None
 
 
+class Chunks(Sized, Iterable[Chunk], Protocol):
+    """Chunks that can be counted, and gone through again: a tuple, or a file where a tuple would fill the memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chunked:
     """Product of chunk: every chunk of the document, in order."""
 
-    chunks: Sequence[Chunk]
+    chunks: Chunks
 
 
 Product = Parsed | Chunked
@@ -224,11 +253,25 @@ class PendingChunk:
     """A chunk that still needs its vector."""
 
     chunk_id: UUID
+    chunk_ord: int
     job_id: UUID
-    document_id: UUID
+    user_id: str
     embed_text: str
     embed_sha: str
     tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What a provider says of our rate limits: requests and tokens a minute, None where it does not say.
+
+    ``left`` is the share of the scarcer one that is not used yet, ``full_in`` the seconds until it is whole again.
+    """
+
+    requests: int | None = None
+    tokens: int | None = None
+    left: float = 1.0
+    full_in: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +281,12 @@ class Embedded:
     vectors: NDArray[np.float32]
     tokens: int | None
     request_id: str | None
+    rates: Rates = Rates()
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One search result; ``score`` is the cosine similarity, at most 1."""
+    """One search result; ``score`` is the cosine similarity, at most 1, or when hybrid, the sum of reciprocal ranks."""
 
     source: str
     document_id: UUID

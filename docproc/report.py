@@ -12,7 +12,7 @@ from docproc.errors import Exit, ProgramError
 from docproc.runner import Tally
 from docproc.stages.ingest import Refused
 from docproc.states import State
-from docproc.store import Ingested
+from docproc.store import Ingested, Switch
 
 
 @dataclass(slots=True)
@@ -25,6 +25,7 @@ class Report:
     tally: Tally = field(default_factory=Tally)
     signal: Signals | None = None
     trouble: ProgramError | None = None
+    switch: Switch = field(default_factory=lambda: Switch(0, 0))
     started: float = field(default_factory=time.monotonic)
 
     def add(self, entry: Ingested | Refused) -> None:

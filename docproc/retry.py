@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from docproc.errors import REMEDIES, ConfigError
+from docproc.stages.validate import verdict
 from docproc.states import FAILED, State
 from docproc.store import Chosen, Retried
 
@@ -34,7 +35,14 @@ def retry(
     ids = [found for name in documents for found in _ids(app, name)] if documents else None
     chosen = Chosen(codes, [str(state) for state in states] if states else None, ids)
     parser, submits = app.parser.settings_id, app.settings.parser.max_submits
-    return app.store.queue.retry(chosen, parser=parser, max_submits=submits, priced=priced)
+    return app.store.queue.retry(chosen, parser=parser, max_submits=submits, priced=priced, barren=_barren(app))
+
+
+def _barren(app: App) -> list[UUID]:
+    """The jobs whose parse would be refused once more: by today's settings, and what was seen of its pages."""
+    limits = app.settings.validate
+    refused = app.store.parse_calls.refused_parses()
+    return [row["job_id"] for row in refused if verdict(row["progress"], row["extension"], limits) is not None]
 
 
 def _ids(app: App, name: str) -> list[UUID]:

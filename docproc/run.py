@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -19,6 +20,9 @@ from docproc.states import TRANSITIONS, Command, State, claimed_by
 
 if TYPE_CHECKING:
     from docproc.app import App
+
+
+log = logging.getLogger("docproc.run")
 
 
 class Progress(Protocol):
@@ -81,9 +85,11 @@ def run(
     stay: bool,
     progress: Progress,
     max_duration: float | None = None,
+    rebuild: bool = False,
 ) -> Report:
     """Ingests ``paths``, then drains the stages of ``commands``; with ``stay`` until none of their jobs is left open.
 
+    With ``rebuild`` what is shown with another chunker or model gets a job with the settings' own.
     After ``max_duration`` seconds it stops in good order. What stopped it once it was under way is in the report.
     """
     report = Report(goal=_goal(commands))
@@ -91,8 +97,13 @@ def run(
         app.refuse_mixing()
         try:
             _bring_in(app, name, paths, report, stop)
+            if rebuild:
+                app.store.catalogue.rebuild(app.target)
             if commands and not stop.asked:
                 _drain(app, name, commands, report, stop, stay=stay, progress=progress)
+            if Command.EMBED in commands and not report.tally.left and not stop.asked:
+                _keep_index(app, stop)
+                report.switch = app.store.catalogue.switch(app.target)
         except ProgramError as error:
             report.trouble = error
         report.signal = stop.signal
@@ -131,6 +142,20 @@ def _drain(
         runner.drain(stay=stay)
     finally:
         progress.end()
+
+
+def _keep_index(app: App, stop: Stop) -> None:
+    """Builds the index on the vectors once there are enough of them; a build that fails is told, and fails no run."""
+    from docproc.postgres.indexes import Indexes
+
+    indexes = Indexes(app.database, app.settings.search)
+    stop.told = indexes.stop
+    if stop.asked:  # between the last look and here
+        indexes.stop()
+    target, dimensions = app.target, app.settings.embedder.dimensions
+    index = indexes.keep(target.embed_model, target.embed_version, dimensions)
+    level = logging.WARNING if index.state == "failed" else logging.INFO
+    log.log(level, "index on the vectors: %s, %s%s", index.kind, index.state, index.why and f": {index.why}")
 
 
 def _goal(commands: Sequence[Command]) -> State | None:

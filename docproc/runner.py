@@ -1,32 +1,30 @@
-"""The one loop: claim, run the stage, settle; with a heartbeat, an orderly stop, and the program's only threads."""
+"""The one loop: claim, run the stage, settle; with an orderly stop, and the threads that stages work in."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-import traceback
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from docproc.errors import (
     AlikeError,
     CredentialsError,
     DatabaseError,
     DocprocError,
-    JobError,
     ProgramError,
     QuotaError,
     TransientError,
 )
-from docproc.model import Advance, Fail, Job, Outcome, Retry
-from docproc.stages import Stage, outcome_of
+from docproc.leases import Leases
+from docproc.model import Fail, Job, Outcome, Retry
+from docproc.stages import Stage
 from docproc.states import FAILED, Command, State, claimed_by
+from docproc.working import Working
 
 if TYPE_CHECKING:
     from docproc.settings import RunnerSettings
@@ -34,11 +32,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+EMBED_RUNS = 2
+"""Batches embedded at a time: while one waits for its last answers, the other fills the requests."""
+
 TICK = 0.25
 """Seconds between two looks for due jobs: there is no LISTEN behind a pooler."""
-
-TRUSTED_SHARE = 0.8
-"""Part of the lease after which a claim without a good heartbeat is no longer used."""
 
 NOT_WHOLE = TransientError("embed.incomplete", "the document did not become complete")
 """Stands for what the store found when it refused, for the last time, to call a document complete."""
@@ -81,11 +79,13 @@ class Runner:
         self._on_work = on_work
         self._on_tick = on_tick
         self._stopping = threading.Event()
-        self._lock = threading.Lock()
-        self._held: dict[UUID, tuple[Job, float]] = {}
+        self._leases = Leases(queue, settings)
+        self._calls = ThreadPoolExecutor(settings.embed_threads, thread_name_prefix="docproc-call")
+        self._waiting: dict[Command, deque[list[Job]]] = {stage.command: deque() for stage in stages}
         self._running: dict[Future[None], Command] = {}
         self._trouble: ProgramError | None = None
         self._shut: set[Command] = set()
+        self._counting = threading.Lock()
         self._alike: tuple[str, int] = ("", 0)
         self.tally = Tally()
 
@@ -99,7 +99,7 @@ class Runner:
         Raises the ProgramError that stopped it, after everything that was held is settled or given back.
         """
         threads = sum(self._slots[stage.command] for stage in self._stages)
-        with ThreadPoolExecutor(threads, thread_name_prefix="docproc") as pool, self._heartbeat():
+        with self._calls, ThreadPoolExecutor(threads, thread_name_prefix="docproc") as pool, self._leases.kept():
             rescued_at = self._rescue()
             while not self._stopping.is_set():
                 if time.monotonic() - rescued_at > self._settings.lease / 2:
@@ -109,6 +109,7 @@ class Runner:
                 self._on_tick(self.tally)
                 if not started and not self._running and not self._wait_for_work(stay=stay):
                     break
+            self._give_back(list(self._waiting))
             while self._running:
                 self._reap(timeout=TICK)
         if isinstance(self._trouble, DatabaseError):
@@ -134,21 +135,17 @@ class Runner:
         return time.monotonic()
 
     def _start_due(self, pool: ThreadPoolExecutor) -> int:
-        """Claims what is due for the free threads of each stage and starts it; returns the number of jobs."""
+        """Claims what is due for the free threads of each stage and starts it; returns the number of batches."""
         started = 0
         busy = Counter(self._running.values())
         for stage in self._open_stages:
-            free = self._slots[stage.command] - busy[stage.command]
-            if free <= 0 or self._stopping.is_set():
-                continue
-            jobs = self._claim(stage, free * stage.batch)
-            if jobs:
-                self._on_work()
-                self._hold(jobs)
-            for n in range(0, len(jobs), stage.batch):
-                future = pool.submit(self._run, stage, jobs[n : n + stage.batch])
+            waiting, free = self._waiting[stage.command], self._slots[stage.command] - busy[stage.command]
+            if free > 0 and not waiting and not self._stopping.is_set():
+                waiting.extend(batches(self._claim(stage, free * stage.batch), stage.batch, stage.batch_bytes))
+            for _ in range(min(free, len(waiting))):
+                future = pool.submit(self._run, stage, waiting.popleft())
                 self._running[future] = stage.command
-            started += len(jobs)
+                started += 1
         return started
 
     def _claim(self, stage: Stage, limit: int) -> list[Job]:
@@ -156,10 +153,20 @@ class Runner:
         jobs = self._queue.claim(claimed_by(stage.command), limit)
         if self._queue.tries > tries + 1:
             # An answer was lost with the connection, and with it perhaps jobs that are ours without our knowing.
-            with self._lock:
-                held = [job for job, _ in self._held.values()]
-            self._queue.disown([*held, *jobs])
+            self._queue.disown([*self._leases.jobs, *jobs])
+        if jobs:
+            self._on_work()
+            self._leases.hold(jobs)
         return jobs
+
+    def _give_back(self, commands: Iterable[Command]) -> None:
+        """Hands back what was claimed for ``commands`` and not begun."""
+        for command in commands:
+            jobs = [job for batch in self._waiting[command] for job in batch]
+            self._waiting[command].clear()
+            if jobs:
+                self._queue.release(jobs)
+                self._leases.let_go(jobs)
 
     def _reap(self, *, timeout: float) -> None:
         done, _ = wait(self._running, timeout=timeout, return_when=FIRST_COMPLETED) if self._running else ((), ())
@@ -169,6 +176,7 @@ class Runner:
             if isinstance(error, ProgramError):
                 self._trouble = self._trouble or error
                 self._shut.add(command)
+                self._give_back([command])
                 if not isinstance(error, CredentialsError | QuotaError):
                     self.stop()
             elif error is not None:
@@ -187,47 +195,11 @@ class Runner:
     # ── in the threads ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _run(self, stage: Stage, jobs: Sequence[Job]) -> None:
-        unsettled = {job.job_id: job for job in jobs}
-
-        def settle(job: Job, outcome: Outcome) -> Job | None:
-            moved = self._settle(job, outcome)
-            if isinstance(outcome, Advance) and moved is not None:
-                unsettled[job.job_id] = moved
-            elif not isinstance(outcome, Advance):
-                unsettled.pop(job.job_id, None)
-            return moved
-
-        try:
-            stage.run(jobs, settle)
-        except JobError as error:
-            for job in list(unsettled.values()):
-                settle(job, outcome_of(error))
-        except ProgramError:
-            raise
-        except Exception as error:
-            # The frames without the message, which may hold the document's text.
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            log.error("unexpected %s in %s\n%s", type(error).__name__, stage.command, frames)  # noqa: TRY400
-            trouble = TransientError("job.unexpected", f"unexpected {type(error).__name__} in {stage.command}")
-            for job in list(unsettled.values()):
-                settle(job, Retry(trouble))
-        finally:
-            if unsettled:
-                self._queue.release(unsettled.values())
-                self._let_go(unsettled.values())
-
-    def _settle(self, job: Job, outcome: Outcome) -> Job | None:
-        if isinstance(outcome, Advance) and not self._may_go_on(job):
-            return None
-        moved = self._queue.settle(job, outcome)
-        if moved is None or not isinstance(outcome, Advance):
-            self._let_go([job])
-        if moved is not None and moved.status is not job.status:
-            self._count(moved, outcome)
-        return moved
+        width = self._settings.embed_threads
+        Working(jobs, self._queue, self._leases, self._stopping, self._calls, width, self._count).run(stage)
 
     def _count(self, moved: Job, outcome: Outcome) -> None:
-        with self._lock:
+        with self._counting:
             self.tally.reached[moved.status] += 1
             if moved.status not in FAILED:
                 self._alike = ("", 0)
@@ -240,53 +212,22 @@ class Runner:
                 self._trouble = AlikeError(error, self._alike[1])
                 self._stopping.set()
 
-    # ── leases ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _hold(self, jobs: Sequence[Job]) -> None:
-        until = time.monotonic() + TRUSTED_SHARE * self._settings.lease
-        with self._lock:
-            self._held |= {job.job_id: (job, until) for job in jobs}
+def batches(jobs: Sequence[Job], count: int, size: int) -> Iterator[list[Job]]:
+    """Cuts ``jobs``, in their order, into batches of at most ``count`` jobs and ``size`` bytes of documents.
 
-    def _extend(self, kept: Set[UUID]) -> None:
-        until = time.monotonic() + TRUSTED_SHARE * self._settings.lease
-        with self._lock:
-            self._held |= {job_id: (job, until) for job_id, (job, _) in self._held.items() if job_id in kept}
-
-    def _let_go(self, jobs: Iterable[Job]) -> None:
-        # The next stage may have claimed a job anew before its last settle was heard of: that claim stays held.
-        with self._lock:
-            for job in jobs:
-                if job.job_id in self._held and self._held[job.job_id][0].fence == job.fence:
-                    del self._held[job.job_id]
-
-    def _may_go_on(self, job: Job) -> bool:
-        """Whether a request may still be sent for ``job``: not when stopping, nor on a lease that may have run out."""
-        with self._lock:
-            _, until = self._held.get(job.job_id, (job, 0.0))
-        return not self._stopping.is_set() and time.monotonic() < until
-
-    @contextmanager
-    def _heartbeat(self) -> Iterator[None]:
-        over = threading.Event()
-
-        def beat() -> None:
-            while not over.wait(self._settings.heartbeat):
-                with self._lock:
-                    jobs = [job for job, _ in self._held.values()]
-                try:
-                    kept = self._queue.renew(jobs) if jobs else set()
-                except DocprocError as error:
-                    log.warning("no heartbeat", extra={"code": error.code})
-                    continue
-                self._extend(kept)
-
-        thread = threading.Thread(target=beat, name="docproc-heartbeat", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
+    A document over ``size`` makes a batch of its own, so that small ones never wait for it.
+    """
+    batch: list[Job] = []
+    total = 0
+    for job in jobs:
+        if batch and (len(batch) == count or total + job.raw_bytes > size):
+            yield batch
+            batch, total = [], 0
+        batch.append(job)
+        total += job.raw_bytes
+    if batch:
+        yield batch
 
 
 def _slots(settings: RunnerSettings) -> dict[Command, int]:
@@ -294,5 +235,5 @@ def _slots(settings: RunnerSettings) -> dict[Command, int]:
         Command.PARSE: settings.parse_threads,
         Command.VALIDATE: 1,
         Command.CHUNK: settings.cpu_threads,
-        Command.EMBED: settings.embed_threads,
+        Command.EMBED: EMBED_RUNS,
     }

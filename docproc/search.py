@@ -1,4 +1,4 @@
-"""Search: the words become a vector by the same model as the chunks, and the nearest chunks are the answer."""
+"""Search: words become a vector by the same model as the chunks; what is near it, or has its words, is found."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from docproc import tokens
 from docproc.errors import ConfigError
+from docproc.model import dimensions
 from docproc.text import normalise
 
 if TYPE_CHECKING:
@@ -13,31 +14,35 @@ if TYPE_CHECKING:
     from docproc.model import Hit
 
 
-def search(app: App, words: str, *, limit: int, source: str | None = None) -> list[Hit]:
-    """The nearest passages of the user's live documents, best first; ``source`` is a part of their path.
+def search(app: App, words: str, *, limit: int, source: str | None = None, hybrid: bool = False) -> list[Hit]:
+    """The best passages of the user's live documents, best first; ``source`` is a part of their path.
 
+    With ``hybrid`` full text search has a say too, and the quotes and minus signs in ``words`` mean something to it.
     Raises ConfigError when there are no words, and the errors of the embedder.
     """
     query, _ = normalise(words)
     if not query.strip():
         raise ConfigError("config.invalid", "no words to look for", try_='docproc search "some words"')
     app.refuse_mixing()
-    target, vectors = app.target, app.store.vectors
+    user, vectors = app.settings.user, app.store.vectors
+    # Not the settings' model: while another is being built beside it, the old one serves.
+    model, version = app.store.catalogue.serving(user) or app.target.model
     call = vectors.begin_call("search", (), tokens=tokens.count(query), inputs=1)
     try:
-        answer = app.embedder.embed([query], model=target.embed_model, dimensions=app.settings.embedder.dimensions)
+        answer = app.embedder.embed([query], model=model, dimensions=dimensions(version))
     except Exception as error:
         vectors.end_call(call, getattr(error, "code", type(error).__name__))
         raise
     vectors.end_call(call, "ok", answer)
     pattern = None if source is None else f"%{_literal(source)}%"
-    return vectors.search(
+    return app.store.search.search(
         answer.vectors[0],
-        user=target.user,
-        model=target.embed_model,
-        version=target.embed_version,
+        user=user,
+        model=model,
+        version=version,
         limit=limit,
         source=pattern,
+        words=query if hybrid else None,
     )
 
 

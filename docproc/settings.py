@@ -39,6 +39,7 @@ class ParserSettings:
     deadline: float = 2400.0  # a parse that takes longer is given up and submitted again
     submits_per_10s: int = 50  # the service's limit, shared by all processes; 0: no limit
     local: tuple[str, ...] = (".md", ".markdown", ".txt", ".html", ".htm")  # parsed here, free of charge
+    max_local_bytes: int = 5_000_000  # of what is read here as a whole: HTML (a tag counts 25), PDF, Office unpacked
     max_submits: int = 3  # submits of one document at most, whatever happens
     reconcile_grace: float = 60.0  # how long after a timed-out submit its job may still appear at the service
 
@@ -70,7 +71,18 @@ class EmbedderSettings:
     dimensions: int = 1536  # of the vectors; the model allows fewer than its own
     max_inputs: int = 256  # inputs a request; the API's own limit is 2,048
     max_tokens: int = 280_000  # tokens a request; the API's own limit is 300,000
+    requests_per_minute: int = 0  # shared by all processes; 0: what the provider says when it becomes scarce
+    tokens_per_minute: int = 0  # the same for tokens
     timeout: float = 60.0  # of one call; shorter than the lease
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """The index on the vectors."""
+
+    index: str = "hnsw"  # hnsw; halfvec: half the size, the only one above 2,000 dimensions; none: exact search
+    index_from: int = 10_000  # vectors of a model from which on it is built, after a run that leaves nothing open
+    build_memory: int = 1_000_000_000  # bytes that a build may use in the server; not behind a pooler
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +90,13 @@ class RunnerSettings:
     """Claims, retries and threads."""
 
     lease: float = 120.0  # how long a claim lasts without a heartbeat; longer than any call
-    heartbeat: float = 30.0  # how often leases are renewed; a third of the lease at most
+    heartbeat: float = 30.0  # how often leases are renewed; half of the lease at most
     max_attempts: int = 5  # tries of one stage before the document fails
     backoff_base: float = 2.0  # wait after the first failed try; doubles with each
     backoff_cap: float = 300.0  # the longest wait between two tries
     stop_after_alike: int = 25  # failures in a row with one code after which a run stops; 0: never
     parse_threads: int = 8  # calls to the parser at once
-    cpu_threads: int = 2  # documents chunked at once
+    cpu_threads: int = 2  # documents chunked at once; above 2, by processes where there is much text
     embed_threads: int = 4  # requests to the embedder at once
 
 
@@ -134,10 +146,11 @@ class Settings:
     validate: ValidateSettings = field(default_factory=ValidateSettings)
     chunker: ChunkerSettings = field(default_factory=ChunkerSettings)
     embedder: EmbedderSettings = field(default_factory=EmbedderSettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
     runner: RunnerSettings = field(default_factory=RunnerSettings)
     mocks: MocksSettings = field(default_factory=MocksSettings)
     secrets: Secrets = field(default_factory=Secrets)
     origins: Mapping[str, str] = field(default_factory=dict)
 
 
-SECTIONS = ("ingest", "storage", "parser", "validate", "chunker", "embedder", "runner", "mocks")
+SECTIONS = ("ingest", "storage", "parser", "validate", "chunker", "embedder", "search", "runner", "mocks")

@@ -24,6 +24,19 @@ class Target:
     embed_model: str
     embed_version: str
 
+    @property
+    def model(self) -> tuple[str, str]:
+        """Model and version of the vectors."""
+        return self.embed_model, self.embed_version
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A change of model: the sources ``switched``, or how many shown ones are ``missing`` it, so that none was."""
+
+    missing: int
+    switched: int
+
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
@@ -90,6 +103,9 @@ class Queue(Protocol):
         Returns the job as it stands afterwards; None when its lease was lost and nothing was written.
         """
 
+    def settle_all(self, changes: Sequence[tuple[Job, Outcome]]) -> list[Job | None]:
+        """``settle`` for many jobs, in one transaction; answers in their order."""
+
     def renew(self, jobs: Iterable[Job]) -> set[UUID]:
         """Extends the leases of ``jobs``; a job whose id does not come back is lost."""
 
@@ -113,7 +129,19 @@ class Catalogue(Protocol):
         """Those of ``sources`` that need nothing: same path, same bytes, and a job with this target."""
 
     def add(self, target: Target, source: Source, raw_path: str) -> Ingested:
-        """Records a source whose bytes are stored, with its job; the same bytes never make a second job."""
+        """``add_all`` of one source."""
+
+    def add_all(self, target: Target, brought: Sequence[tuple[Source, str]]) -> list[Ingested]:
+        """Records sources whose bytes are stored at a path each, with their jobs; equal bytes are one job."""
+
+    def rebuild(self, target: Target) -> int:
+        """Makes a job with ``target`` for every document that is shown with another one; returns how many."""
+
+    def switch(self, target: Target) -> Switch:
+        """Shows all documents of the user with the model of ``target``, in one transaction, once none is without it."""
+
+    def serving(self, user: str) -> tuple[str, str] | None:
+        """Model and version that ``user`` is searched with; None before the first document is complete."""
 
     def record_providers(self, *, parser: str, embedder: str) -> None:
         """Records whether this database is used with ``mock`` or ``real`` services, or refuses the other kind."""
@@ -147,14 +175,35 @@ class ParseCalls(Protocol):
         """The stored parse of the user's earliest other document with the same parse, if there is one."""
 
 
+class RateLimits(Protocol):
+    """When the next call to a provider may be sent, decided for all processes."""
+
+    def reserve(self, name: str, *, seconds: float, burst: float, patience: float) -> float:
+        """Takes ``seconds`` of the limit ``name`` and returns in how many seconds they begin.
+
+        After a rest ``burst`` seconds' worth begin at once. What would begin after ``patience`` is not taken.
+        """
+
+    def pause(self, name: str, seconds: float) -> None:
+        """Nobody may send before ``seconds`` have passed."""
+
+
 class Vectors(Protocol):
     """Chunks that need vectors, and the vectors."""
 
-    def link_owned(self, jobs: Sequence[Job]) -> int:
-        """Gives chunks of ``jobs`` the vectors that the user owns already for the same text, model and version."""
+    def link_owned(self, jobs: Sequence[Job]) -> dict[UUID, int]:
+        """Gives chunks of ``jobs`` the vectors that the user owns already for the same text, model and version.
 
-    def pending_chunks(self, jobs: Sequence[Job]) -> list[PendingChunk]:
-        """The chunks of ``jobs`` that have no vector, in order of job and chunk."""
+        Returns how many chunks of each job are without a vector then.
+        """
+
+    def pending_chunks(
+        self, jobs: Sequence[Job], *, after: PendingChunk | None = None, limit: int = 10_000
+    ) -> list[PendingChunk]:
+        """Up to ``limit`` chunks of ``jobs`` that have no vector, in order of job and chunk, from ``after`` on."""
+
+    def owned(self, job: Job, chunks: Sequence[PendingChunk]) -> set[UUID]:
+        """Those of ``chunks`` whose text has a vector of the job's model and version already."""
 
     def begin_call(self, operation: str, jobs: Sequence[Job], *, tokens: int, inputs: int) -> UUID:
         """Opens the ledger row of one request to the embedder; returns its id."""
@@ -167,7 +216,22 @@ class Vectors(Protocol):
     def end_call(self, call_id: UUID, outcome: str, answer: Embedded | None = None) -> None:
         """Closes a ledger row whose request brought nothing to store."""
 
+
+class Search(Protocol):
+    """The search over live, complete documents."""
+
     def search(
-        self, vector: NDArray[np.float32], *, user: str, model: str, version: str, limit: int, source: str | None = None
+        self,
+        vector: NDArray[np.float32],
+        *,
+        user: str,
+        model: str,
+        version: str,
+        limit: int,
+        source: str | None = None,
+        words: str | None = None,
     ) -> list[Hit]:
-        """The nearest chunks of live, complete documents by cosine, best first; ``source`` is a LIKE pattern."""
+        """The best chunks, at most ``limit``: by cosine; with ``words`` by reciprocal rank of that and of full text.
+
+        ``vector`` has shape (dimensions,); ``source`` is a LIKE pattern.
+        """

@@ -2,4 +2,4 @@
 -- which others may use.
 DROP VIEW docproc.document_search;
 DROP TABLE docproc.document_vector_buffer, docproc.document_chunk_buffer, docproc.parse_calls, docproc.api_calls,
-  docproc.rate_limits, docproc.runs, docproc.job_events, docproc.sources, docproc.upload_jobs, docproc.installation;
+  docproc.rate_limits, docproc.runs, docproc.job_events, docproc.serving, docproc.sources, docproc.upload_jobs, docproc.installation;

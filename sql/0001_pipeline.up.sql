@@ -182,6 +182,14 @@ CREATE TABLE docproc.document_vector_buffer (
 CREATE INDEX document_vector_buffer_owned
   ON docproc.document_vector_buffer (user_id, embed_sha, embed_model, embed_version);
 
+-- With which model a user's documents are searched. Readers never see two: a new model is shown when all have it.
+CREATE TABLE docproc.serving (
+  user_id       text PRIMARY KEY,
+  embed_model   text NOT NULL,
+  embed_version text NOT NULL,
+  since         timestamptz NOT NULL DEFAULT now()
+);
+
 -- The contract with readers: exactly one complete version of every live source.
 CREATE VIEW docproc.document_search AS
 SELECT s.source_id, s.uri AS source, s.user_id, j.document_id, j.job_id, c.chunk_id, c.chunk_ord, c.text, c.heading_path,

@@ -67,6 +67,6 @@ def _ask(check: Check, app: App) -> Finding:
 def every(*, data: bool = False) -> tuple[Check, ...]:
     """All checks, in the order in which they are asked; those that read every row only with ``data``."""
     from docproc.checks import data as of_data
-    from docproc.checks import database, environment, services
+    from docproc.checks import database, environment, search, services
 
-    return (*environment.CHECKS, *database.CHECKS, *services.CHECKS, *(of_data.CHECKS if data else ()))
+    return (*environment.CHECKS, *database.CHECKS, *search.CHECKS, *services.CHECKS, *(of_data.CHECKS if data else ()))

@@ -50,6 +50,7 @@ def search(
     words: Annotated[str, typer.Argument(help="What to look for.")],
     limit: Annotated[int, typer.Option("-k", "--limit", min=1, max=1000, help="Results at most.")] = 5,
     source: Annotated[str | None, typer.Option("--source", help="Only sources whose path contains this.")] = None,
+    hybrid: Annotated[bool, typer.Option("--hybrid", help='By the words too: "a phrase", -without.')] = False,
     profile: Profile = None,
     file: Config = None,
     user: User = None,
@@ -57,10 +58,10 @@ def search(
 ) -> None:
     """Find the nearest passages in the documents that are complete.
 
-    Example: docproc search "when are the bearings greased"
+    Examples: docproc search "when are the bearings greased"     docproc search --hybrid 'error E-203'
     """
     from docproc.search import search as look_for
     from docproc.views.search import show_hits
 
     with opened(profile, file, user) as it:
-        show_hits(look_for(it, words, limit=limit, source=source), json=json)
+        show_hits(look_for(it, words, limit=limit, source=source, hybrid=hybrid), json=json)

@@ -55,10 +55,22 @@ def chunk(profile: Profile = None, file: Config = None, quiet: Quiet = False) ->
 
 
 @app.command(rich_help_panel=PIPELINE)
-def embed(profile: Profile = None, file: Config = None, max_duration: MaxDuration = None, quiet: Quiet = False) -> None:
-    """Buy the vectors that are missing, and complete what is whole."""
-    with opened(profile, file) as it:
-        _run(it, "embed", [], (Command.EMBED,), stay=False, quiet=quiet, limit=max_duration)
+def embed(
+    profile: Profile = None,
+    file: Config = None,
+    user: User = None,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Also embed what was embedded with another model than the settings name.")
+    ] = False,
+    max_duration: MaxDuration = None,
+    quiet: Quiet = False,
+) -> None:
+    """Buy the vectors that are missing, and complete what is whole.
+
+    After a change of model, with --rebuild: the old vectors serve the search until every document has its new ones.
+    """
+    with opened(profile, file, user) as it:
+        _run(it, "embed", [], (Command.EMBED,), stay=False, quiet=quiet, limit=max_duration, rebuild=rebuild)
 
 
 @app.command("run-all", rich_help_panel=PIPELINE)
@@ -93,6 +105,7 @@ def _run(
     stay: bool,
     quiet: bool,
     limit: str | None = None,
+    rebuild: bool = False,
 ) -> None:
     """Ingests, drains, reports, and ends with the exit code that the report asks for."""
     from docproc.config import parse_duration
@@ -100,7 +113,7 @@ def _run(
     from docproc.views.run import RunProgress, show_report
 
     progress, seconds = RunProgress(quiet=quiet), None if limit is None else parse_duration(limit)
-    report = run(it, name, paths, commands, stay=stay, progress=progress, max_duration=seconds)
+    report = run(it, name, paths, commands, stay=stay, progress=progress, max_duration=seconds, rebuild=rebuild)
     if not isinstance(report.trouble, DatabaseError):
         it.store.runs.end(report.exit_code, report.summary())
     if not quiet or report.exit_code is not Exit.OK:

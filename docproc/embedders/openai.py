@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from docproc.errors import (
     TransientError,
 )
 from docproc.http import retry_after
-from docproc.model import Embedded
+from docproc.model import Embedded, Rates
 
 if TYPE_CHECKING:
     import openai
@@ -63,10 +64,11 @@ class OpenAIEmbedder:
             )
             answer = raw.parse()
             request_id = raw.headers.get("x-request-id")
+            rates = _rates(raw.headers)
         vectors = _vectors(answer, len(texts), dimensions)
         usage = getattr(answer, "usage", None)
         tokens = getattr(usage, "total_tokens", None)
-        embedded = Embedded(vectors, tokens if isinstance(tokens, int) else None, request_id)
+        embedded = Embedded(vectors, tokens if isinstance(tokens, int) else None, request_id, rates)
         return checked(embedded, inputs=len(texts), dimensions=dimensions)
 
     def close(self) -> None:
@@ -97,6 +99,27 @@ def _vectors(answer: Any, inputs: int, dimensions: int) -> Any:
             raise bad_response(f"a vector of {vector.size} dimensions, expected {dimensions}")
         vectors[entry.index] = vector
     return vectors
+
+
+def _rates(headers: Mapping[str, str]) -> Rates:
+    """What the ``x-ratelimit-*`` headers say; nothing where they are missing or odd."""
+    limits = {what: _number(headers.get(f"x-ratelimit-limit-{what}")) for what in ("requests", "tokens")}
+    left, full_in = 1.0, 0.0
+    for what, limit in limits.items():
+        remaining = _number(headers.get(f"x-ratelimit-remaining-{what}"))
+        if limit and remaining is not None and remaining / limit < left:
+            left, full_in = remaining / limit, _seconds(headers.get(f"x-ratelimit-reset-{what}"))
+    return Rates(limits["requests"], limits["tokens"], left, full_in)
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None
+
+
+def _seconds(text: str | None) -> float:
+    """Seconds of a duration as the headers write it: ``59.6s``, ``6m0s``, ``1h2m``, ``120ms``."""
+    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+    return sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+)(ms|h|m|s)", text or ""))
 
 
 @contextmanager

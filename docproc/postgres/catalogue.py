@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
 
 from docproc.errors import ConfigError
 from docproc.model import Source, document_id
 from docproc.postgres.database import Database, query
-from docproc.states import INITIAL, State
-from docproc.store import Ingested, Target
+from docproc.states import INITIAL, Command, State, claimed_by, transition_from
+from docproc.store import Ingested, Switch, Target
 
 if TYPE_CHECKING:
     from docproc.postgres.database import Conn, Row
@@ -30,28 +33,71 @@ class Catalogue:
         return [Ingested(sources[row["n"] - 1], ids[row["n"] - 1], "unchanged") for row in rows]
 
     def add(self, target: Target, source: Source, raw_path: str) -> Ingested:
-        """Records a source whose bytes are stored, with its job; the same bytes never make a second job."""
+        """``add_all`` of one source."""
+        return self.add_all(target, [(source, raw_path)])[0]
+
+    def add_all(self, target: Target, brought: Sequence[tuple[Source, str]]) -> list[Ingested]:
+        """Records sources whose bytes are stored, with their jobs; the same bytes never make a second job."""
+        ids = [document_id(target.user, source.sha) for source, _ in brought]
+        rows = [_source(n, *pair, ids[n]) for n, pair in enumerate(brought)]
+
+        def write(conn: Conn) -> tuple[set[UUID], dict[str, bool]]:
+            made = self._add_jobs(conn, target, rows)
+            values = {**_target(target), "sources": Jsonb(rows), "complete": State.COMPLETE}
+            added = conn.execute(query("add_sources"), values).fetchall()
+            return made, {row["uri"]: row["is_new"] for row in added}
+
+        made, is_new = self._db.attempt(write)
+        told = []
+        for (source, _), document in zip(brought, ids, strict=True):
+            outcome = "duplicate" if document not in made else "new" if is_new[source.uri] else "changed"
+            made.discard(document)  # the next path with the same bytes is a duplicate
+            told.append(Ingested(source, document, outcome))
+        return told
+
+    def rebuild(self, target: Target) -> int:
+        """Makes a job with ``target`` for every document that is shown with another one; returns how many."""
+
+        def write(conn: Conn) -> int:
+            rows = conn.execute(query("shown_elsewhere"), _target(target)).fetchall()
+            sources = [{**row, "document_id": str(row["document_id"]), "n": n} for n, row in enumerate(rows)]
+            return len(self._add_jobs(conn, target, sources))
+
+        return self._db.attempt(write)
+
+    def switch(self, target: Target) -> Switch:
+        """Shows all documents of the user with the model of ``target``, in one transaction, once none is without it."""
+        values = {**_target(target), "complete": State.COMPLETE}
+
+        def write(conn: Conn) -> Switch:
+            serving = conn.execute(query("lock_serving"), values).fetchone()
+            if serving is None or (serving["embed_model"], serving["embed_version"]) == target.model:
+                return Switch(0, 0)
+            (row,) = conn.execute(query("switch_model"), values).fetchall()
+            return Switch(**row)
+
+        serving = self._db.rows("serving", values)
+        if not serving or (serving[0]["embed_model"], serving[0]["embed_version"]) == target.model:
+            return Switch(0, 0)  # nothing to lock for
+        return self._db.attempt(write)
+
+    def serving(self, user: str) -> tuple[str, str] | None:
+        """Model and version that ``user`` is searched with; None before the first document is complete."""
+        rows = self._db.rows("serving", {"user": user})
+        return (rows[0]["embed_model"], rows[0]["embed_version"]) if rows else None
+
+    def _add_jobs(self, conn: Conn, target: Target, rows: Sequence[Row]) -> set[UUID]:
+        reached = claimed_by(Command.EMBED)
         values = {
             **_target(target),
-            "uri": source.uri,
-            "document_id": document_id(target.user, source.sha),
-            "extension": source.extension,
-            "raw_path": raw_path,
-            "raw_sha": source.sha,
-            "raw_bytes": source.size,
-            "initial": str(INITIAL),
-            "complete": str(State.COMPLETE),
+            "sources": Jsonb(rows),
+            "initial": INITIAL,
+            "validated": claimed_by(Command.CHUNK)[0],
+            "chunked": reached[0],
+            "with_chunks": [*reached, State.COMPLETE, transition_from(reached[0]).failure],
             "owner": self._owner,
         }
-
-        def write(conn: Conn) -> tuple[Row | None, Row | None]:
-            job = conn.execute(query("add_job"), values).fetchone()
-            return job, conn.execute(query("add_source"), values).fetchone()
-
-        job, row = self._db.attempt(write)
-        assert row is not None
-        outcome = "duplicate" if job is None else "new" if row["is_new"] else "changed"
-        return Ingested(source, document_id(target.user, source.sha), outcome)
+        return {row["document_id"] for row in conn.execute(query("add_jobs"), values)}
 
     def record_providers(self, *, parser: str, embedder: str) -> None:
         """Records whether this database is used with ``mock`` or ``real`` services; the first word holds for ever.
@@ -70,6 +116,18 @@ class Catalogue:
                     f"this database holds documents of a {have} {what}, the settings name a {now} one",
                     why="mock and real results in one database could not be told apart",
                 )
+
+
+def _source(n: int, source: Source, raw_path: str, document: UUID) -> Row:
+    return {
+        "n": n,
+        "document_id": str(document),
+        "uri": source.uri,
+        "extension": source.extension,
+        "raw_path": raw_path,
+        "raw_sha": source.sha,
+        "raw_bytes": source.size,
+    }
 
 
 def _target(target: Target) -> dict[str, object]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import psycopg
 from psycopg.types.json import Jsonb
 
 from docproc import faultpoints
-from docproc.errors import DocprocError, TransientError
+from docproc.errors import DocprocError, PermanentError, TransientError
 from docproc.model import Advance, Chunked, Done, Fail, Job, Outcome, Parsed, Retry, Wait
-from docproc.postgres import products
+from docproc.postgres import products, publishing
 from docproc.postgres.database import Database, query
-from docproc.states import TRANSITIONS, State, path, transition_from
+from docproc.postgres.publishing import RefusedError
+from docproc.states import FINAL, TRANSITIONS, State, path, transition_from
 from docproc.store import Backlog, Chosen, Retried
 
 if TYPE_CHECKING:
@@ -55,33 +58,60 @@ class Queue:
         return [_job(row) for row in self._db.attempt(write)]
 
     def settle(self, job: Job, outcome: Outcome) -> Job | None:
-        """Turns ``outcome`` into the row change, its product and its history, in one transaction.
+        """``settle_all`` of one job."""
+        return self.settle_all([(job, outcome)])[0]
 
-        Returns the job as it stands afterwards, None when its lease was lost and nothing was written. A product that
-        turns out incomplete in the transaction becomes a Retry.
+    def settle_all(self, changes: Sequence[tuple[Job, Outcome]]) -> list[Job | None]:
+        """Turns outcomes into row changes, their products and their history, in one transaction.
+
+        Returns the jobs as they stand afterwards, in order; None for one whose lease was lost and of which nothing was
+        written. A product that the store refuses becomes its own job's trouble and nobody else's.
         """
-        change = {**_change(job, outcome, self._settings), "owner": self.owner}
+        rows = [_change(job, outcome, self._settings) for job, outcome in changes]
+        values = {
+            "changes": Jsonb(rows),
+            "owner": self.owner,
+            "base": self._settings.backoff_base,
+            "cap": self._settings.backoff_cap,
+        }
         tries = 0
 
-        def write(conn: Conn) -> bool:
+        def write(conn: Conn) -> set[UUID]:
             nonlocal tries
             tries += 1
-            if tries > 1 and conn.execute(query("settled"), change).fetchone() is not None:
-                return True  # the answer to our COMMIT was lost, not the COMMIT
-            if conn.execute(query("settle"), change).fetchone() is None:
-                return False
-            if isinstance(outcome, Done):
-                self._write(conn, job, outcome)
+            if tries > 1:  # perhaps only the answer to our COMMIT was lost, not the COMMIT
+                found = {row["job_id"] for row in conn.execute(query("settled"), values)}
+                if found:
+                    return found
+            held = {row["job_id"] for row in conn.execute(query("settle"), values)}
+            self._write(conn, [(job, o) for job, o in changes if isinstance(o, Done) and job.job_id in held])
             faultpoints.reach("settle.before_commit")
-            return True
+            return held
 
         try:
             held = self._db.attempt(write)
-        except TransientError as error:
-            return self.settle(job, Retry(error))
-        if not held:
-            log.info("a settle was refused: the lease was lost", extra={"job": str(job.job_id), "fence": job.fence})
-        return replace(job, status=State(change["to"])) if held else None
+        except RefusedError as refused:
+            return self.settle_all([(j, refused.instead.get(j.job_id, outcome)) for j, outcome in changes])
+        except psycopg.Error as error:
+            return self._apart(changes, error)
+        return [self._moved(job, State(row["to_status"]), held) for (job, _), row in zip(changes, rows, strict=True)]
+
+    def _moved(self, job: Job, to: State, held: Set[UUID]) -> Job | None:
+        if job.job_id in held:
+            return replace(job, status=to)
+        log.info("a settle was refused: the lease was lost", extra={"job": str(job.job_id), "fence": job.fence})
+        return None
+
+    def _apart(self, changes: Sequence[tuple[Job, Outcome]], error: psycopg.Error) -> list[Job | None]:
+        """The database refused something in ``changes``: each is settled alone, and the culprit tries again."""
+        if len(changes) > 1:
+            return [self.settle(job, outcome) for job, outcome in changes]
+        ((job, outcome),) = changes
+        if not isinstance(outcome, Done):
+            raise error
+        log.error("the database refused a product", extra={"job": str(job.job_id), "sqlstate": error.sqlstate})
+        trouble = TransientError("job.unexpected", f"unexpected {type(error).__name__} while its product was written")
+        return [self.settle(job, Retry(trouble))]
 
     def renew(self, jobs: Iterable[Job]) -> set[UUID]:
         """Extends the leases of ``jobs`` by the lease's length; a job whose id does not come back is lost."""
@@ -114,8 +144,13 @@ class Queue:
         }
         return len(self._db.rows("rescue", values)) if owners else 0
 
-    def retry(self, chosen: Chosen, *, parser: str, max_submits: int, priced: bool) -> Retried:
-        """Sends failed jobs back to where they failed; those whose parse must be bought again only with ``priced``."""
+    def retry(
+        self, chosen: Chosen, *, parser: str, max_submits: int, priced: bool, barren: Sequence[UUID] = ()
+    ) -> Retried:
+        """Sends failed jobs back to where they failed; those whose parse must be bought again only with ``priced``.
+
+        ``barren`` are jobs whose parse is there and of no use.
+        """
         values = {
             "codes": chosen.codes,
             "states": chosen.states,
@@ -123,6 +158,10 @@ class Queue:
             "parser": parser,
             "max_submits": max_submits,
             "priced": priced,
+            "barren": list(barren),
+            "judged": str(State.PARSED),
+            "handed_in": str(State.PARSE_QUEUED),
+            "lost_codes": ["storage.missing", "storage.corrupt"],
             "owner": self.owner,
         }
         return Retried(**self._db.rows("retry_jobs", values)[0])
@@ -136,16 +175,24 @@ class Queue:
         held = list(jobs)
         return {"job_ids": [j.job_id for j in held], "fences": [j.fence for j in held], "owner": self.owner}
 
-    def _write(self, conn: Conn, job: Job, outcome: Done) -> None:
-        match outcome.product:
-            case Parsed():
-                products.write_parsed(conn, outcome.product)
-            case Chunked():
-                products.write_chunks(conn, job, outcome.product.chunks)
-            case None:
-                pass
-        if _target(job, outcome) is State.COMPLETE:
-            products.go_live(conn, job)
+    def _write(self, conn: Conn, done: Sequence[tuple[Job, Done]]) -> None:
+        """Writes the products and shows what became complete. Raises RefusedError for what cannot be."""
+        for job, outcome in done:
+            try:
+                match outcome.product:
+                    case Parsed():
+                        products.write_parsed(conn, outcome.product)
+                    case Chunked():
+                        products.write_chunks(conn, job, outcome.product.chunks)
+                    case None:
+                        pass
+            except PermanentError as error:
+                raise RefusedError({job.job_id: Fail(error)}) from error
+            except TransientError as error:
+                raise RefusedError({job.job_id: Retry(error)}) from error
+        complete = [job.job_id for job, outcome in done if _target(job, outcome) is State.COMPLETE]
+        if complete:
+            publishing.go_live(conn, complete)
 
 
 def told(error: DocprocError) -> dict[str, str]:
@@ -158,26 +205,19 @@ def _target(job: Job, outcome: Done) -> State:
 
 
 def _change(job: Job, outcome: Outcome, settings: RunnerSettings) -> dict[str, Any]:
-    """The parameters of ``settle.sql`` for an outcome."""
+    """One job's row of ``settle.sql``."""
     change: dict[str, Any] = {
-        "job_id": job.job_id,
+        "job_id": str(job.job_id),
         "fence": job.fence,
         "attempt": job.attempt,
-        "from": str(job.status),
+        "from_status": job.status,
         "attempt_change": 0,
         "reset": False,
         "keep": False,
         "keep_error": True,
-        "after": 0.0,
-        "error": None,
         "failed": False,
-        "progress": Jsonb({}),
-        "parsed_path": None,
-        "parsed_sha": None,
-        "code": None,
-        "note": None,
-        "base": settings.backoff_base,
-        "cap": settings.backoff_cap,
+        "after": 0.0,
+        "progress": {},
     }
     match outcome:
         case Done():
@@ -185,6 +225,8 @@ def _change(job: Job, outcome: Outcome, settings: RunnerSettings) -> dict[str, A
             change |= {"reset": True, "keep_error": False, "after": outcome.after, "note": outcome.note or None}
             change |= _product(outcome)
         case Advance():
+            if outcome.to in FINAL:
+                raise ValueError(f"a job cannot stay claimed in {outcome.to}")
             states = path(job.status, outcome.to)
             change["keep"] = True
         case Wait():
@@ -197,23 +239,22 @@ def _change(job: Job, outcome: Outcome, settings: RunnerSettings) -> dict[str, A
             states = (job.status, transition_from(job.status).failure)
             change |= {"failed": True, **_error(outcome.error)}
             if isinstance(outcome, Fail):
-                change["progress"] = Jsonb(dict(outcome.progress))
-    change |= {"to": str(states[-1]), "sources": [str(s) for s in states[:-1]], "targets": [str(s) for s in states[1:]]}
-    return change
+                change["progress"] = dict(outcome.progress)
+    return change | {"to_status": states[-1], "steps": list(pairwise(states))}
 
 
 def _error(error: DocprocError) -> dict[str, Any]:
-    return {"error": Jsonb(told(error)), "keep_error": False, "code": error.code, "note": str(error)}
+    return {"error": told(error), "keep_error": False, "code": error.code, "note": str(error)}
 
 
 def _product(outcome: Done) -> dict[str, Any]:
     match outcome.product:
         case Parsed() as parsed:
-            return {"progress": Jsonb(dict(parsed.progress)), "parsed_path": parsed.path, "parsed_sha": parsed.sha}
+            return {"progress": dict(parsed.progress), "parsed_path": parsed.path, "parsed_sha": parsed.sha}
         case Chunked() as chunked:
             total = len(chunked.chunks)
             progress = {"chunks_total": total, "chunks_done": total, "chunks_written": total}
-            return {"progress": Jsonb(progress | {"embeds_total": total, "embeds_done": 0})}
+            return {"progress": progress | {"embeds_total": total, "embeds_done": 0}}
     return {}
 
 

@@ -1,4 +1,4 @@
-"""The store as the composition root holds it: queue, catalogue, parse calls and vectors over one database."""
+"""The store as the composition root holds it: queue, catalogue, parse calls, vectors and search over one database."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from uuid import UUID
 from docproc.postgres.catalogue import Catalogue
 from docproc.postgres.parse_calls import ParseCalls
 from docproc.postgres.queue import Queue
+from docproc.postgres.rate_limits import RateLimits
 from docproc.postgres.reads import Reads
 from docproc.postgres.runs import Runs
+from docproc.postgres.searching import Search
 from docproc.postgres.sweeping import Sweeping
 from docproc.postgres.vectors import Vectors
 
@@ -26,7 +28,9 @@ class PostgresStore:
         self.queue = Queue(database, owner, settings)
         self.catalogue = Catalogue(database, owner)
         self.parse_calls = ParseCalls(database, run_id)
+        self.rate_limits = RateLimits(database)
         self.vectors = Vectors(database, run_id)
+        self.search = Search(database)
         self.runs = Runs(database, owner, run_id)
         self.reads = Reads(database)
         self.sweeping = Sweeping(database)

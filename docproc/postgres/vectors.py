@@ -1,4 +1,4 @@
-"""Chunks that need vectors, the vectors, and the search over them."""
+"""Chunks that need vectors, and the vectors."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from docproc import faultpoints
-from docproc.model import Embedded, Hit, Job, PendingChunk, sha256
+from docproc.model import Embedded, Job, PendingChunk, sha256
 from docproc.postgres.database import Database, query
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from docproc.postgres.database import Conn, Row
+    from docproc.postgres.database import Conn
 
 
 class Vectors:
@@ -24,19 +24,35 @@ class Vectors:
         self._db = database
         self._run_id = run_id
 
-    def link_owned(self, jobs: Sequence[Job]) -> int:
-        """Gives chunks of ``jobs`` the vectors that the user owns already for the same text, model and version."""
+    def link_owned(self, jobs: Sequence[Job]) -> dict[UUID, int]:
+        """Gives chunks of ``jobs`` the vectors that the user owns already for the same text, model and version.
 
-        def write(conn: Conn) -> int:
-            linked = conn.execute(query("link_owned"), _ids(jobs)).rowcount
-            conn.execute(query("count_embeds"), _ids(jobs))
-            return linked
+        Returns how many chunks of each job are without a vector then.
+        """
+
+        def write(conn: Conn) -> dict[UUID, int]:
+            conn.execute(query("link_owned"), _ids(jobs))
+            return {row["job_id"]: row["missing"] for row in conn.execute(query("count_embeds"), _ids(jobs))}
 
         return self._db.attempt(write)
 
-    def pending_chunks(self, jobs: Sequence[Job]) -> list[PendingChunk]:
-        """The chunks of ``jobs`` that have no vector, in order of job and chunk."""
-        return [PendingChunk(**row) for row in self._db.rows("pending_chunks", _ids(jobs))]
+    def pending_chunks(
+        self, jobs: Sequence[Job], *, after: PendingChunk | None = None, limit: int = 10_000
+    ) -> list[PendingChunk]:
+        """Up to ``limit`` chunks of ``jobs`` that have no vector, in order of job and chunk, from ``after`` on."""
+        last = {"after_job": after.job_id if after else None, "after_ord": after.chunk_ord if after else None}
+        return [PendingChunk(**row) for row in self._db.rows("pending_chunks", {**_ids(jobs), **last, "limit": limit})]
+
+    def owned(self, job: Job, chunks: Sequence[PendingChunk]) -> set[UUID]:
+        """Those of ``chunks`` whose text has a vector of the job's model and version already."""
+        values = {
+            "chunk_ids": [chunk.chunk_id for chunk in chunks],
+            "users": [chunk.user_id for chunk in chunks],
+            "embed_shas": [chunk.embed_sha for chunk in chunks],
+            "model": job.embed_model,
+            "version": job.embed_version,
+        }
+        return {row["chunk_id"] for row in self._db.rows("owned", values)}
 
     def begin_call(self, operation: str, jobs: Sequence[Job], *, tokens: int, inputs: int) -> UUID:
         """Opens the ledger row of one request to the embedder; returns its id."""
@@ -67,8 +83,7 @@ class Vectors:
             self._db.know_vectors(conn)
             conn.execute(query("incoming_vectors"))
             _copy(conn, zip(chunks, answer.vectors, strict=True))
-            conn.execute(query("write_vectors"), version)
-            conn.execute(query("count_embeds"), _ids(jobs))
+            conn.execute(query("write_vectors"), {**version, **_ids(jobs)})
             conn.execute(query("end_call"), _closing(call_id, "ok", answer))
 
         self._db.attempt(write)
@@ -76,19 +91,6 @@ class Vectors:
     def end_call(self, call_id: UUID, outcome: str, answer: Embedded | None = None) -> None:
         """Closes a ledger row whose request brought nothing to store."""
         self._db.run("end_call", _closing(call_id, outcome, answer))
-
-    def search(
-        self, vector: NDArray[np.float32], *, user: str, model: str, version: str, limit: int, source: str | None = None
-    ) -> list[Hit]:
-        """The nearest chunks of live, complete documents by cosine, best first; ``source`` is a LIKE pattern."""
-        values = {"query": vector, "user": user, "model": model, "version": version, "limit": limit, "source": source}
-
-        def look(conn: Conn) -> list[Row]:
-            self._db.know_vectors(conn)
-            return conn.execute(query("search"), values).fetchall()
-
-        rows = self._db.attempt(look)
-        return [Hit(**{**row, "heading_path": tuple(row["heading_path"])}) for row in rows]
 
 
 def _copy(conn: Conn, pairs: Iterable[tuple[PendingChunk, NDArray[np.float32]]]) -> None:

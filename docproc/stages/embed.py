@@ -1,22 +1,33 @@
-"""embed: packs missing chunks of all claimed jobs into requests, keeps each answer, completes what is whole."""
+"""embed: packs the missing chunks of all claimed jobs into requests, several in flight, and completes what is whole."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from docproc import faultpoints
 from docproc.embedders import Embedder
-from docproc.errors import JobError, PermanentError
-from docproc.model import Advance, Done, Fail, Job, PendingChunk
+from docproc.errors import JobError, Pause, PermanentError, ThrottledError
+from docproc.limits import PATIENCE, Limits
+from docproc.model import Done, Job, Outcome, PendingChunk, Wait
 from docproc.settings import EmbedderSettings
-from docproc.stages import Settle, outcome_of
+from docproc.stages import THROTTLED_PAUSE, Context, outcome_of
 from docproc.states import Command, State
 from docproc.store import Vectors
 
-BATCH = 32
-"""Jobs embedded together: enough small documents to fill a request, few enough to share the work among processes."""
+BATCH = 64
+"""Jobs embedded together: enough small documents to fill some requests, few enough to share among processes."""
+
+PAGE = 2048
+"""Pending chunks read at a time: what is kept in memory whatever the size of a document."""
+
+TWIN_WAIT = 1.0
+"""Seconds until a document is looked at again whose text is being bought for another one at this moment."""
 
 
 class EmbedStage:
@@ -24,119 +35,211 @@ class EmbedStage:
 
     command = Command.EMBED
     batch = BATCH
+    batch_bytes = sys.maxsize
 
-    def __init__(self, vectors: Vectors, embedder: Embedder, settings: EmbedderSettings) -> None:
-        self._vectors = vectors
+    def __init__(self, vectors: Vectors, embedder: Embedder, limits: Limits, settings: EmbedderSettings) -> None:
+        self.vectors = vectors
+        self.flying = Flying()
+        self.max_inputs = settings.max_inputs
         self._embedder = embedder
+        self._limits = limits
         self._settings = settings
 
-    def run(self, jobs: Sequence[Job], settle: Settle) -> None:
+    @property
+    def max_tokens(self) -> int:
+        """Tokens a request: what the API allows, or less where the rate limit is small."""
+        return min(self._settings.max_tokens, self._limits.largest_request)
+
+    def run(self, jobs: Sequence[Job], context: Context) -> None:
         """Embeds what is missing of ``jobs``; each is settled as soon as its last vector is stored."""
-        models = {(job.embed_model, job.embed_version) for job in jobs}
-        for model in sorted(models):
-            _Embedding(self, [j for j in jobs if (j.embed_model, j.embed_version) == model], settle).run()
+        for model in sorted({(job.embed_model, job.embed_version) for job in jobs}):
+            _Embedding(self, [j for j in jobs if (j.embed_model, j.embed_version) == model], context).run()
 
-
-class _Embedding:
-    """One run of the stage over jobs of one model: which jobs are still open, and what each still misses."""
-
-    def __init__(self, stage: EmbedStage, jobs: Sequence[Job], settle: Settle) -> None:
-        self._vectors = stage._vectors
-        self._embedder = stage._embedder
-        self._settings = stage._settings
-        self._settle = settle
-        self._open = {job.job_id: job for job in jobs}
-        self._missing: Counter[UUID] = Counter()
-        self._bought: set[UUID] = set()
-
-    def run(self) -> None:
-        # A further round is for chunks whose text was bought for another chunk in the one before.
-        while self._open:
-            self._round()
-
-    def _round(self) -> None:
-        self._vectors.link_owned(list(self._open.values()))
-        pending = self._vectors.pending_chunks(list(self._open.values()))
-        # What was bought and is missing all the same is not bought again: completing the job will say so.
-        pending = [chunk for chunk in pending if chunk.chunk_id not in self._bought]
-        self._missing = Counter(chunk.job_id for chunk in pending)
-        for job in list(self._open.values()):
-            if job.status is State.CHUNKS_STORED and self._missing[job.job_id]:
-                self._advance(job, State.EMBEDDING_QUEUED)
-        self._complete_whole()
-        for request in pack(
-            self._once(pending), max_inputs=self._settings.max_inputs, max_tokens=self._settings.max_tokens
-        ):
-            self._buy(request)
-
-    def _once(self, pending: Iterable[PendingChunk]) -> Iterable[PendingChunk]:
-        """The first chunk of each text that a user needs."""
-        firsts: dict[tuple[str, str], PendingChunk] = {}
-        for chunk in pending:
-            if chunk.job_id in self._open:
-                firsts.setdefault((self._open[chunk.job_id].user_id, chunk.embed_sha), chunk)
-        return firsts.values()
-
-    def _buy(self, request: Sequence[PendingChunk]) -> None:
-        """Sends one request for those of its chunks whose jobs are still ours; halves it when it is refused."""
-        chunks = [chunk for chunk in request if chunk.job_id in self._open]
-        jobs = [self._open[job_id] for job_id in dict.fromkeys(chunk.job_id for chunk in chunks)]
-        for job in jobs:
-            if job.status is State.EMBEDDING_QUEUED:
-                self._advance(job, State.EMBEDDING_IN_PROGRESS)
-        jobs = [self._open[job.job_id] for job in jobs if job.job_id in self._open]
-        chunks = [chunk for chunk in chunks if chunk.job_id in self._open]
-        if not chunks:
-            return
+    def buy(self, jobs: Sequence[Job], chunks: Sequence[PendingChunk], context: Context) -> Answer:
+        """Sends one request when its turn has come, and stores the answer. Runs beside others of its kind."""
+        # Another process may have bought some of these texts since they were read.
+        owned = self.vectors.owned(jobs[0], chunks)
+        wanted = [chunk for chunk in chunks if chunk.chunk_id not in owned]
+        if not wanted:
+            return Answer(chunks)
         try:
-            self._send(jobs, chunks)
-        except PermanentError as error:
-            self._refused(chunks, error)
+            turn = self._limits.turn(sum(chunk.tokens for chunk in wanted))
+            if turn > PATIENCE:
+                raise ThrottledError("embed.throttled", "the rate limit is used up", pause=Pause(turn))
+            if not (context.pause(turn) and all(context.may_go_on(job) for job in jobs)):
+                return Answer(chunks, unsent=True)
+            self._send(jobs, wanted)
         except JobError as error:
-            self._give_back(jobs, error)
-        else:
-            self._bought.update(chunk.chunk_id for chunk in chunks)
-            self._missing.subtract(chunk.job_id for chunk in chunks)
-            self._complete_whole()
+            return Answer(chunks, error=error)
+        return Answer(chunks, wanted)
 
     def _send(self, jobs: Sequence[Job], chunks: Sequence[PendingChunk]) -> None:
-        call = self._vectors.begin_call("embed", jobs, tokens=sum(c.tokens for c in chunks), inputs=len(chunks))
+        call = self.vectors.begin_call("embed", jobs, tokens=sum(c.tokens for c in chunks), inputs=len(chunks))
         try:
             faultpoints.reach("embed.before_request")
             texts = [chunk.embed_text for chunk in chunks]
             answer = self._embedder.embed(texts, model=jobs[0].embed_model, dimensions=jobs[0].dimensions)
             faultpoints.reach("embed.after_response")
         except Exception as error:
-            self._vectors.end_call(call, getattr(error, "code", type(error).__name__))
+            self.vectors.end_call(call, getattr(error, "code", type(error).__name__))
+            if isinstance(error, ThrottledError):
+                self._limits.pause(error.pause.seconds or THROTTLED_PAUSE)
             raise
-        self._vectors.save_vectors(call, jobs, chunks, answer)
+        self.vectors.save_vectors(call, jobs, chunks, answer)
+        self._limits.heard(answer.rates)
 
-    def _refused(self, chunks: Sequence[PendingChunk], error: PermanentError) -> None:
-        """One bad text must fail one document: halve the request until the bad one stands alone."""
-        if len(chunks) == 1:
-            job = self._open.pop(chunks[0].job_id)
-            self._settle(job, Fail(error))
-            return
-        middle = len(chunks) // 2
-        self._buy(chunks[:middle])
-        self._buy(chunks[middle:])
 
-    def _give_back(self, jobs: Iterable[Job], error: JobError) -> None:
+Text = tuple[str, str, str, str]
+"""What makes two embedded strings the same purchase: user, hash, model, version."""
+
+
+class Flying:
+    """The texts that this process is buying now, in whatever batch: none is asked for twice at a time."""
+
+    def __init__(self) -> None:
+        self._texts: set[Text] = set()
+        self._lock = threading.Lock()
+
+    def take(self, text: Text) -> bool:
+        """True when nobody is buying ``text``: now the caller is."""
+        with self._lock:
+            if text in self._texts:
+                return False
+            self._texts.add(text)
+            return True
+
+    def leave(self, texts: Iterable[Text]) -> None:
+        """Forgets ``texts``: bought or given up."""
+        with self._lock:
+            self._texts.difference_update(texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one request: the chunks that were ``bought``, and the trouble, if any, of all its ``chunks``."""
+
+    chunks: Sequence[PendingChunk]
+    bought: Sequence[PendingChunk] = ()
+    error: JobError | None = None
+    unsent: bool = False
+
+
+class _Embedding:
+    """One run of the stage over jobs of one model. Only its own thread touches its state; requests run in others."""
+
+    def __init__(self, stage: EmbedStage, jobs: Sequence[Job], context: Context) -> None:
+        self._stage = stage
+        self._vectors = stage.vectors
+        self._context = context
+        self._model = (jobs[0].embed_model, jobs[0].embed_version)
+        self._open = {job.job_id: job for job in jobs}
+        self._missing: dict[UUID, int] = {}
+        self._requests: Iterator[list[PendingChunk]] = iter(())
+        self._halves: deque[Sequence[PendingChunk]] = deque()
+        self._asked_for: set[Text] = set()
+        self._flying: set[Text] = set()
+        self._elsewhere: set[UUID] = set()
+
+    def run(self) -> None:
+        # A further round is for chunks whose text was bought for another chunk in the one before.
+        try:
+            while self._open and self._round():
+                pass
+        finally:
+            self._stage.flying.leave(self._flying)
+
+    def _round(self) -> bool:
+        """Buys what is missing; False when another round would not change anything."""
+        self._missing = self._vectors.link_owned(list(self._open.values()))
+        self._complete_whole()
+        self._advance([job for job in self._open.values() if job.status is State.CHUNKS_STORED], State.EMBEDDING_QUEUED)
+        self._elsewhere.clear()
+        self._requests = pack(self._texts(), max_inputs=self._stage.max_inputs, max_tokens=self._stage.max_tokens)
+        asked = False
+        for answer in self._context.concurrently(self._next_request):
+            asked = True
+            self._heard(answer)
+        if not asked and all(self._context.may_go_on(job) for job in self._open.values()):
+            self._settle_rest()
+        return asked
+
+    # ── what to buy ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _texts(self) -> Iterator[PendingChunk]:
+        """The pending chunks, page by page, each text once; what another batch is buying now is passed over."""
+        jobs, last = list(self._open.values()), None
+        while page := self._vectors.pending_chunks(jobs, after=last, limit=PAGE):
+            last = page[-1]
+            for chunk in page:
+                if chunk.job_id not in self._open or (text := self._text(chunk)) in self._asked_for:
+                    continue
+                if self._stage.flying.take(text):
+                    self._flying.add(text)
+                    self._asked_for.add(text)
+                    yield chunk
+                else:
+                    self._elsewhere.add(chunk.job_id)
+
+    def _text(self, chunk: PendingChunk) -> Text:
+        return (chunk.user_id, chunk.embed_sha, *self._model)
+
+    def _next_request(self) -> Callable[[], Answer] | None:
+        """The next request whose jobs are still ours, marked as about to be sent; None when there is none now."""
+        while request := self._halves.popleft() if self._halves else next(self._requests, None):
+            jobs = [self._open[job_id] for job_id in {c.job_id: None for c in request} if job_id in self._open]
+            self._advance([job for job in jobs if job.status is State.EMBEDDING_QUEUED], State.EMBEDDING_IN_PROGRESS)
+            jobs = [self._open[job.job_id] for job in jobs if job.job_id in self._open]
+            chunks = [chunk for chunk in request if chunk.job_id in self._open]
+            if chunks:
+                return partial(self._stage.buy, jobs, chunks, self._context)
+        return None
+
+    def _advance(self, jobs: Sequence[Job], to: State) -> None:
+        moved = {job.job_id: job for job in self._context.advance(jobs, to)} if jobs else {}
         for job in jobs:
-            del self._open[job.job_id]
-            self._settle(job, outcome_of(error))
+            if job.job_id in moved:
+                self._open[job.job_id] = moved[job.job_id]
+            else:
+                del self._open[job.job_id]
 
-    def _advance(self, job: Job, to: State) -> None:
-        moved = self._settle(job, Advance(to))
-        if moved is None:
-            del self._open[job.job_id]
+    # ── what came of it ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _heard(self, answer: Answer) -> None:
+        if isinstance(answer.error, PermanentError) and len(answer.chunks) > 1:
+            # One bad text must fail one document: halve the request until the bad one stands alone.
+            middle = len(answer.chunks) // 2
+            self._halves += [answer.chunks[:middle], answer.chunks[middle:]]
+            return
+        texts = {self._text(chunk) for chunk in answer.chunks}
+        self._stage.flying.leave(texts)
+        self._flying -= texts
+        jobs = [self._open[job_id] for job_id in {c.job_id: None for c in answer.chunks} if job_id in self._open]
+        if answer.unsent:
+            for job in jobs:
+                del self._open[job.job_id]
+        elif answer.error is not None:
+            self._asked_for -= texts
+            for job in jobs:
+                self._settle(job, outcome_of(answer.error, Command.EMBED))
         else:
-            self._open[job.job_id] = moved
+            for chunk in answer.bought:
+                self._missing[chunk.job_id] -= 1
+            self._complete_whole()
 
     def _complete_whole(self) -> None:
-        for job in [job for job in self._open.values() if not self._missing[job.job_id]]:
-            del self._open[job.job_id]
+        for job in [job for job in self._open.values() if not self._missing.get(job.job_id)]:
             self._settle(job, Done(State.COMPLETE))
+
+    def _settle_rest(self) -> None:
+        """Nothing is left to ask for, and yet something is missing: it comes from elsewhere, or the store will say."""
+        for job in list(self._open.values()):
+            elsewhere = job.job_id in self._elsewhere
+            wait = Wait(TWIN_WAIT, "the same text is being embedded for another document")
+            self._settle(job, wait if elsewhere else Done(State.COMPLETE))
+
+    def _settle(self, job: Job, outcome: Outcome) -> None:
+        del self._open[job.job_id]
+        self._context.settle(job, outcome)
 
 
 def pack(chunks: Iterable[PendingChunk], *, max_inputs: int, max_tokens: int) -> Iterator[list[PendingChunk]]:

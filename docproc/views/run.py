@@ -75,6 +75,10 @@ def show_report(report: Report) -> None:
     words += [f"{outcome} {report.ingested[outcome]}" for outcome in _OUTCOMES if report.ingested[outcome]]
     words += [f"failed {report.failed}", f"waiting {report.tally.left}", duration(time.monotonic() - report.started)]
     messages().print(" · ".join([*words, f"exit {report.exit_code:d}"]))
+    if report.switch.switched:
+        messages().print(f"the search now uses the model of the settings, in {report.switch.switched} sources")
+    elif report.switch.missing:
+        messages().print(f"the search keeps its model: {report.switch.missing} sources have no vectors of the new one")
     show_failures([*report.refused, *report.tally.failures])
     if report.trouble is not None:
         show_error(report.trouble)

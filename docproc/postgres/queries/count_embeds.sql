@@ -1,4 +1,5 @@
-WITH counted AS (
+-- How many chunks of each job have their vector, counted anew; progress is corrected where it says something else.
+WITH counted AS MATERIALIZED (
   SELECT j.job_id, count(v.chunk_id) AS done, count(*) AS total
     FROM docproc.upload_jobs j
     JOIN docproc.document_chunk_buffer c ON c.document_id = j.document_id
@@ -13,9 +14,11 @@ WITH counted AS (
    WHERE NOT j.is_final AND j.progress -> 'embeds_done' IS DISTINCT FROM to_jsonb(n.done)
    ORDER BY j.job_id
      FOR NO KEY UPDATE OF j
+), corrected AS (
+  UPDATE docproc.upload_jobs j
+     SET progress = j.progress || jsonb_build_object('embeds_done', n.done, 'embeds_total', n.total),
+         updated_at = clock_timestamp()
+    FROM changed n
+   WHERE j.job_id = n.job_id
 )
-UPDATE docproc.upload_jobs j
-   SET progress = j.progress || jsonb_build_object('embeds_done', n.done, 'embeds_total', n.total),
-       updated_at = clock_timestamp()
-  FROM changed n
- WHERE j.job_id = n.job_id
+SELECT job_id, total - done AS missing FROM counted

@@ -1,0 +1,1 @@
+DELETE FROM docproc.index_builds WHERE name = %(name)s
