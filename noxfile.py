@@ -86,9 +86,11 @@ def _check_parser_contract(session: nox.Session, adapter: str) -> None:
 
 @nox.session
 def chaos(session: nox.Session) -> None:
-    """The long storm of 2,000 documents, with every other test of disasters; prints its figures."""
+    """Every test of disasters in its long form: a storm of 2,000 documents, death at every statement; and the rates."""
     session.install("-e", ".[local,dev]")
     session.run("pytest", "-n0", "-s", "tests/chaos", *session.posargs, env={"DOCPROC_CHAOS": "long"})
+    if not session.posargs:
+        session.run("python", "-m", "tests.chaos.rates")
 
 
 @nox.session
@@ -96,3 +98,11 @@ def rates(session: nox.Session) -> None:
     """How many jobs a second eight processes claim and settle, with 1e5 and 1e6 pending."""
     session.install("-e", ".[local,dev]")
     session.run("python", "-m", "tests.chaos.rates", *session.posargs)
+
+
+@nox.session
+def retrieval(session: nox.Session) -> None:
+    """How much of the right text each chunker lets a search find, and what it does to a document's structure."""
+    session.install("-e", ".[local,dev]")
+    session.run("python", "-m", "tests.performance.retrieval.retrieval", *session.posargs)
+    session.run("python", "-m", "tests.performance.retrieval.structure", *session.posargs)

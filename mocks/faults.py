@@ -121,6 +121,7 @@ _COMMON: dict[str, Callable[[str], Any]] = {
     "times": int,
     "after": int,
     "over": int,
+    "over_tokens": int,
     "per": float,
     "match": str,
     "on": str,
@@ -139,7 +140,8 @@ _TYPES: dict[str, Callable[[str], Any]] = {
 class Rule:
     """A fault in force: strikes ``rate`` of requests that ``match``, ``times`` at most, the first ``after`` never.
 
-    With ``over`` it strikes only those that come when as many have passed in the last ``per`` seconds: a real limit.
+    With ``over`` it strikes only those that come when as many have passed in the last ``per`` seconds: a real limit;
+    with ``over_tokens`` those with which more tokens than that would have passed.
     """
 
     spec: str
@@ -150,6 +152,7 @@ class Rule:
     times: int | None = None
     after: int = 0
     over: int | None = None
+    over_tokens: int | None = None
     per: float = 60.0
     match: str = ""
 
@@ -190,6 +193,7 @@ class Subject:
 
     key: str = ""
     texts: tuple[str, ...] = ()
+    tokens: int = 0
 
 
 class Faults:
@@ -201,7 +205,7 @@ class Faults:
         self.fired: Counter[int] = Counter()
         self._eligible: Counter[int] = Counter()
         self._seen: Counter[tuple[int, str, str]] = Counter()
-        self._passed: defaultdict[int, deque[float]] = defaultdict(deque)
+        self._passed: defaultdict[int, deque[tuple[float, int]]] = defaultdict(deque)
 
     def draw(self, operation: str, subject: Subject) -> list[Rule]:
         """The rules that strike this request: one that refuses it, alone, or any number of others."""
@@ -217,7 +221,9 @@ class Faults:
     def _strikes(self, at: int, rule: Rule, operation: str, subject: Subject) -> bool:
         if rule.match and not any(rule.match in text for text in subject.texts):
             return False
-        if rule.over is not None and self._within_limit(at, rule.over, rule.per):
+        if rule.over is not None and self._within_limit(at, rule.over, rule.per, 1):
+            return False
+        if rule.over_tokens is not None and self._within_limit(at, rule.over_tokens, rule.per, subject.tokens):
             return False
         self._eligible[at] += 1
         if self._eligible[at] <= rule.after or (rule.times is not None and self.fired[at] >= rule.times):
@@ -226,13 +232,13 @@ class Faults:
         self._seen[occurrence] += 1
         return _uniform(self.seed, at, rule.spec, operation, subject.key, self._seen[occurrence]) < rule.rate
 
-    def _within_limit(self, at: int, over: int, per: float) -> bool:
+    def _within_limit(self, at: int, over: int, per: float, weight: int) -> bool:
         now, passed = time.monotonic(), self._passed[at]
-        while passed and passed[0] <= now - per:
+        while passed and passed[0][0] <= now - per:
             passed.popleft()
-        if len(passed) >= over:
+        if sum(one for _, one in passed) + weight > over:
             return False
-        passed.append(now)
+        passed.append((now, weight))
         return True
 
 

@@ -28,6 +28,8 @@ TABLES = (
     "runs",
     "rate_limits",
     "installation",
+    "serving",
+    "index_builds",
 )
 """In an order in which their rows can be deleted."""
 

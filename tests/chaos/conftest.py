@@ -9,6 +9,9 @@ from contextlib import nullcontext
 
 import pytest
 
+from docproc.postgres.database import Database
+from tests.integration.bench import Bench
+
 LONG = os.environ.get("DOCPROC_CHAOS") == "long"
 REPEATED = bool(os.environ.get("DOCPROC_CHAOS_SEED"))
 """Whether a run is had again, with the seed that it printed."""
@@ -31,3 +34,9 @@ def seed(tell: Callable[[str], None]) -> int:
     drawn = int(os.environ.get("DOCPROC_CHAOS_SEED") or secrets.randbelow(2**32))
     tell(f"DOCPROC_CHAOS_SEED={drawn}")
     return drawn
+
+
+@pytest.fixture
+def bench(database: Database) -> Bench:
+    """Rows to order and to look at."""
+    return Bench(database)

@@ -35,7 +35,7 @@ DESIGN = {
     (1_000_000, 10): 7_445,
     (1_000_000, 50): 12_075,
 }
-"""Jobs a second by pending rows and batch: one statement settles a batch, no history, eight claimers, two cores."""
+"""Jobs a second by pending rows and batch, as measured for the design: without history, eight claimers, two cores."""
 
 _FILL = """
 INSERT INTO docproc.upload_jobs (document_id, user_id, status, source, extension, raw_path, raw_sha, raw_bytes,
@@ -48,17 +48,18 @@ SELECT gen_random_uuid(), 'default', 'parsed', '/in/' || n, '.md', 'storage://ra
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Jobs a second of all claimers together: claimed and settled one by one, and of the claims alone."""
+    """Jobs a second of all claimers together, of a batch settled job by job and as a whole, and of the claims alone."""
 
     batch: int
-    jobs: float
+    one_by_one: float
+    together: float
     claims: float
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Runs the measurement and prints a table."""
     options = _options(words)
-    table = Table("pending rows", "batch", "claim + settle, jobs/s", "claim alone, jobs/s", "design: settle by batch")
+    table = Table("pending", "batch", "settled together, jobs/s", "one by one", "claim alone", "design, together")
     with tempfile.TemporaryDirectory() as folder:
         server = PostgresServer(Path(folder) / "postgres", cluster.binaries(), fsync=options.fsync)
         with cluster.ClusterHandle(server) as handle:
@@ -66,7 +67,8 @@ def main(words: Sequence[str] | None = None) -> None:
                 fill(handle.dsn, rows)
                 for rate in measure(handle.dsn, options.claimers, options.seconds):
                     design = f"{DESIGN[rows, rate.batch]:,}" if (rows, rate.batch) in DESIGN else "–"
-                    table.add_row(f"{rows:,}", f"{rate.batch}", f"{rate.jobs:,.0f}", f"{rate.claims:,.0f}", design)
+                    found = (rate.together, rate.one_by_one, rate.claims)
+                    table.add_row(f"{rows:,}", f"{rate.batch}", *(f"{number:,.0f}" for number in found), design)
     Console(file=sys.stdout, width=100).print(table)
 
 
@@ -87,9 +89,12 @@ def measure(conninfo: str, claimers: int, seconds: float) -> Iterator[Rate]:
     for batch in BATCHES:
         barrier = context.Barrier(claimers)
         with context.Pool(claimers, initializer=_share, initargs=(barrier,)) as pool:
-            found = pool.starmap(_work, [(conninfo, n, batch, seconds) for n in range(claimers)], chunksize=1)
-        jobs = sum(count / spent for count, spent, _ in found)
-        yield Rate(batch, jobs, sum(count / claiming for count, _, claiming in found))
+            runs = [
+                pool.starmap(_work, [(conninfo, n, batch, seconds, together) for n in range(claimers)], chunksize=1)
+                for together in (False, True)
+            ]
+        one_by_one, together = (sum(count / spent for count, spent, _ in run) for run in runs)
+        yield Rate(batch, one_by_one, together, sum(count / claiming for count, _, claiming in runs[1]))
 
 
 def _share(barrier: Barrier) -> None:
@@ -100,7 +105,7 @@ def _share(barrier: Barrier) -> None:
 _together: Barrier
 
 
-def _work(conninfo: str, n: int, batch: int, seconds: float) -> tuple[int, float, float]:
+def _work(conninfo: str, n: int, batch: int, seconds: float, together: bool) -> tuple[int, float, float]:
     """Claims and settles for ``seconds``: the jobs settled, the seconds spent, and those of them spent claiming."""
     database = Database(conninfo)
     queue = Queue(database, f"host:{n}:1:claimer", RunnerSettings())
@@ -112,9 +117,9 @@ def _work(conninfo: str, n: int, batch: int, seconds: float) -> tuple[int, float
         asked = time.monotonic()
         jobs = queue.claim([State.PARSED], batch)
         claiming += time.monotonic() - asked
-        for job in jobs:
-            queue.settle(job, Done())
-        settled += len(jobs)
+        changes = [(job, Done()) for job in jobs]
+        for part in [changes] if together else [[change] for change in changes]:
+            settled += sum(moved is not None for moved in queue.settle_all(part))
     spent = time.monotonic() - began
     database.close()
     return settled, spent, claiming

@@ -52,6 +52,11 @@ class OwnCluster:
             conn.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", [chosen])
         return len(chosen)
 
+    @property
+    def log(self) -> Path:
+        """What the server wrote."""
+        return self.server.log
+
     def parameters(self) -> Mapping[str, Any]:
         """The parts of ``conninfo``, with the password in place of the file that holds it."""
         parts = conninfo_to_dict(self.conninfo)

@@ -18,6 +18,7 @@ import psycopg
 from tests.chaos.books import STEPS
 from tests.chaos.library import Library
 from tests.chaos.servers import FAST, IMMEDIATE, OwnCluster
+from tests.chaos.told import KEYS
 from tests.support import Docproc
 
 LEASE = 3.0
@@ -25,8 +26,11 @@ LEASE = 3.0
 FROZEN = 4.0
 """Seconds for which a process is stopped: longer than the lease, so that it wakes up as a zombie."""
 
-AWAKE = 8.0
-"""Seconds between two freezes of one process: longer than anything takes that it does while it is awake."""
+PARSER_TIMEOUT, GRACE = 3.0, 6.0
+"""Of the parser's settings. Another submits 2 x timeout + grace after the mark at the earliest, and a frozen process
+sends the submit that it has marked within timeout + ``FROZEN``: the difference is what a slow machine may add."""
+
+MARGIN = PARSER_TIMEOUT + GRACE - FROZEN
 
 EMBED_THREADS = 2
 MAX_INPUTS = 16
@@ -72,11 +76,14 @@ ENVIRONMENT = {
     "DOCPROC_EMBEDDER_MAX_INPUTS": str(MAX_INPUTS),
     "DOCPROC_EMBEDDER_DIMENSIONS": "32",
     "DOCPROC_EMBEDDER_TIMEOUT": "30",
-    "DOCPROC_PARSER_TIMEOUT": "2",
-    # With the timeout longer than a freeze: until then a zombie may still send the submit that it has announced.
-    "DOCPROC_PARSER_RECONCILE_GRACE": "4",
+    "DOCPROC_PARSER_TIMEOUT": str(PARSER_TIMEOUT),
+    "DOCPROC_PARSER_RECONCILE_GRACE": str(GRACE),
     "DOCPROC_PARSER_MAX_SUBMITS": str(MAX_SUBMITS),
     "DOCPROC_PARSER_MAX_POLL": "0.5",
+    # As real services, so that the keys are in use that no log may show.
+    "DOCPROC_PARSER_SERVICE": "real",
+    "DOCPROC_EMBEDDER_SERVICE": "real",
+    **KEYS,
 }
 
 
@@ -119,7 +126,6 @@ class Storm:
     happened: Counter[str] = field(default_factory=Counter)
     ended: Counter[int] = field(default_factory=Counter)
     _running: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    _spared: dict[int, float] = field(default_factory=dict)
     _started: int = 0
 
     def run(self) -> float:
@@ -148,16 +154,14 @@ class Storm:
     # ── what happens ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _let_happen(self, event: str, rng: random.Random) -> None:
-        now = time.monotonic()
-        awake = [process for process in self._running if self._spared.get(process.pid, 0.0) < now]
         match event:
             case "kill":
                 rng.choice(self._running).send_signal(signal.SIGKILL)
-            case "freeze" if awake:
-                self._freeze(rng.choice(awake))
+            case "freeze":
+                self._freeze(rng.choice(self._running))
             case "cut" if self.own.terminate(rng):
                 pass
-            case "freeze" | "cut":
+            case "cut":
                 return  # there is nobody now: later
             case _:
                 self.own.restart(IMMEDIATE if event == "crash" else FAST)
@@ -196,7 +200,6 @@ class Storm:
 
     def _freeze(self, victim: subprocess.Popen[bytes]) -> None:
         victim.send_signal(signal.SIGSTOP)
-        self._spared[victim.pid] = time.monotonic() + FROZEN + AWAKE
         # By a clock of its own: a freeze that a restart of Postgres prolongs would be another experiment.
         thaw = threading.Timer(FROZEN, victim.send_signal, [signal.SIGCONT])
         thaw.daemon = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from docproc.postgres.database import Database
 from docproc.postgres.reads import Reads
 from tests.chaos import forked
 from tests.chaos.conftest import LONG
+from tests.chaos.told import KEYS, assert_counts_are_true, assert_nothing_leaked, assert_receipts_are_true
 from tests.conftest import clone
 from tests.e2e.conftest import local
 from tests.e2e.documents import pdf
@@ -25,8 +27,8 @@ DOCUMENTS = 4
 PAGES = 2
 """Pages that go through the paid parser: those of the one PDF."""
 
-STEPS = {"database.statement": 53, "database.committed": 37}
-"""In the short form, every how many statements or commits the run dies once; a run has about 300 and 125 of them."""
+STEPS = {"database.statement": 67, "database.committed": 31}
+"""In the short form, every how many statements or commits the run dies once; a run has about 200 and 85 of them."""
 
 PLACES = (
     *("add_job.sql", "add_source.sql", "begin_run.sql", "claim.sql", "parse_call.sql", "begin_submit.sql"),
@@ -35,12 +37,11 @@ PLACES = (
 )
 """Statements that write what must not be lost or paid for twice: a count may pass them by, for threads take turns."""
 
-SECRET = "sk-canary-0123456789"
 VARIABLES = {
     "DOCPROC_PARSER_TIMEOUT": "2",  # a submit that never arrived is sent again after both
     "DOCPROC_PARSER_RECONCILE_GRACE": "0.3",
     "DOCPROC_RUNNER_EMBED_THREADS": "1",  # two threads may buy a text at the same time that two documents share
-    "OPENAI_API_KEY": SECRET,
+    **KEYS,
 }
 
 
@@ -68,11 +69,13 @@ class Round:
 
     def run_all(self, **more: str) -> tuple[int, str]:
         """Runs docproc to its end; its exit code and what it said."""
-        environ = {**self.docproc.environ, **more}
-        said = forked.run("run-all", str(self.folder), environ=environ, folder=self.docproc.folder)
-        assert self.word not in said.stdout, "a document's text was printed"
-        assert SECRET not in said.stdout, "a key was printed"
+        said = self.run("run-all", str(self.folder), **more)
+        assert_nothing_leaked(self.word, said.stdout.splitlines(), self.tables, whole="DOCPROC_FAULT_POINT" not in more)
         return said.returncode, said.stdout
+
+    def run(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command to its end."""
+        return forked.run(*words, environ={**self.docproc.environ, **more}, folder=self.docproc.folder)
 
     def die(self, point: str) -> tuple[str, int]:
         """Lets the run die at a fault point; where that was, and the inputs that were in flight.
@@ -92,10 +95,8 @@ class Round:
         code, said = self.run_all()
         assert code == 0, said
         self.tables.assert_whole(DOCUMENTS)
-        counted = self.tables.rows(
-            "SELECT progress -> 'embeds_done', progress -> 'embeds_total' FROM docproc.upload_jobs"
-        )
-        assert all(done == total for done, total in counted), counted
+        assert_counts_are_true(self.run, self.tables)
+        assert_receipts_are_true(said.splitlines(), self.tables)
 
     def rest(self) -> None:
         """Runs once more: there is nothing to do, to ask for or to write."""
@@ -158,7 +159,7 @@ def test_a_run_that_dies_at_its_nth_statement_is_finished_by_the_next(
 def test_a_run_that_dies_before_a_write_is_finished_by_the_next(
     server: str, migrated: str, services: Mocks, tmp_path: Path, seed: int, tell: Callable[[str], None]
 ) -> None:
-    for place in PLACES if LONG else random.Random(seed).sample(PLACES, 5):
+    for place in PLACES if LONG else random.Random(seed).sample(PLACES, 3):
         where = die_and_finish(new_round(server, services, tmp_path / place), f"database.statement@{place}")
         assert where == f"database.statement {place}"
         tell(where)

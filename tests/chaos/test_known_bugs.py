@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 import pytest
 
 from docproc.errors import PermanentError, TransientError
-from docproc.model import Advance, Done, Fail, Job, Outcome, Retry
-from docproc.postgres.database import Database, query
-from docproc.postgres.queue import Queue
+from docproc.model import Done, Fail, Job, Outcome, Retry
+from docproc.postgres.database import query
 from docproc.postgres.runs import Runs
-from docproc.runner import Runner
-from docproc.stages import Settle
-from docproc.states import OPEN, Command, State
+from docproc.states import OPEN, State
+from tests.chaos.timing import lasting, later
 from tests.integration.bench import RUNNER, Bench, Row
-from tests.support import ROOT, bare_environment, wait_until
+from tests.support import wait_until
 
 BROKEN = PermanentError("parse.failed", "it is broken")
 PASSING = TransientError("parse.unavailable", "it broke")
@@ -42,19 +33,6 @@ UPDATE docproc.upload_jobs j SET fence = j.fence + 1
  WHERE j.job_id = due.job_id"""
 
 
-@pytest.fixture
-def bench(database: Database) -> Bench:
-    """Rows to order and to look at."""
-    return Bench(database)
-
-
-@contextmanager
-def lasting(call: Callable[[], object]) -> Iterator[Future[object]]:
-    """Runs ``call`` in a thread, to be waited for at the end."""
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(call)
-
-
 def waiting_backends(bench: Bench) -> list[int]:
     """The backends that wait for a lock of another."""
     rows = bench.sql("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
@@ -64,11 +42,6 @@ def waiting_backends(bench: Bench) -> list[int]:
 def untimed(bench: Bench, job: Job) -> list[Row]:
     """A job as it stands, and its history."""
     return [{**bench.row(job.job_id), "now": None}, *bench.events(job.job_id)]
-
-
-def later(seconds: float) -> datetime:
-    """A moment after now."""
-    return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
 def test_a_claim_never_locks_more_rows_than_its_limit_says(bench: Bench) -> None:
@@ -175,91 +148,6 @@ def test_the_jobs_of_a_dead_worker_are_found_when_nothing_is_known_of_it(bench: 
     bench.sql("DELETE FROM docproc.runs")
     assert bench.queue().rescue(now=later(RUNNER.lease + 60)) == 1
     assert [again.job_id for again in bench.queue().claim(OPEN, 1)] == [job.job_id]
-
-
-class Slow:
-    """A stage that works for ``seconds`` before it asks whether it may go on, and counts what it does then."""
-
-    command = Command.PARSE
-    batch = 1
-
-    def __init__(self, seconds: float, effects: Counter[UUID]) -> None:
-        self.seconds = seconds
-        self.started = Counter[UUID]()
-        self.effects = effects
-
-    def run(self, jobs: Sequence[Job], settle: Settle) -> None:
-        for job in jobs:
-            self.started[job.job_id] += 1
-            time.sleep(self.seconds)
-            moved = settle(job, Advance(State.PARSE_QUEUED))
-            if moved is not None:
-                self.effects[job.job_id] += 1
-                settle(moved, Done(State.PARSED))
-
-
-def race(bench: Bench, *, lease: float, heartbeat: float) -> tuple[Counter[UUID], Counter[UUID]]:
-    """Two runners, of which the first works longer than a lease; what each began, and the effects of both."""
-    settings = replace(RUNNER, lease=lease, heartbeat=heartbeat, parse_threads=1)
-    effects: Counter[UUID] = Counter()
-    slow, quick = Slow(2 * lease, effects), Slow(0.0, effects)
-    first, second = (Queue(bench.database, f"elsewhere:1:1:{name}", settings) for name in "ab")
-    with lasting(lambda: Runner(first, [slow], settings).drain(stay=False)) as working:
-        wait_until(lambda: bool(slow.started))
-        Runner(second, [quick], settings).drain(stay=True)
-        working.result(30)
-    return slow.started + quick.started, effects
-
-
-def test_a_job_that_takes_longer_than_its_lease_runs_once_while_its_heart_beats(bench: Bench) -> None:
-    """pgqueuer #430: a job that ran longer than the timeout was given to a second worker too."""
-    job_id = bench.make()
-    started, effects = race(bench, lease=2.0, heartbeat=0.2)
-    assert (started, effects) == ({job_id: 1}, {job_id: 1})
-
-
-def test_a_heartbeat_slower_than_the_lease_starts_a_job_twice_but_has_one_effect(bench: Bench) -> None:
-    """pgqueuer #430, with settings that make it happen: the loser learns that it has lost before it acts."""
-    job_id = bench.make()
-    started, effects = race(bench, lease=0.8, heartbeat=60.0)
-    assert started[job_id] >= 2, "the lease did not run out"
-    assert effects == {job_id: 1}
-    assert bench.row(job_id)["status"] == State.PARSED
-
-
-CLAIM_AND_HANG = """
-import sys, time
-from docproc.local.identity import owner_name
-from docproc.postgres.database import Database
-from docproc.postgres.queue import Queue
-from docproc.settings import RunnerSettings
-from docproc.states import OPEN
-print(Queue(Database(sys.argv[1]), owner_name(), RunnerSettings()).claim(OPEN, 1)[0].job_id, flush=True)
-time.sleep(600)
-"""
-
-
-def test_a_job_is_free_at_once_when_its_process_on_this_host_was_killed(bench: Bench) -> None:
-    """graphile-worker #222: after a crash its jobs stayed locked for four hours."""
-    job_id = bench.make()
-    command = [sys.executable, "-c", CLAIM_AND_HANG, bench.database.conninfo]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=bare_environment(), cwd=ROOT) as process:
-        assert process.stdout
-        assert process.stdout.readline().strip() == str(job_id)
-        assert bench.queue().rescue() == 0, "it is alive"
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert bench.queue().rescue() == 1
-    assert [job.job_id for job in bench.queue().claim(OPEN, 1)] == [job_id]
-
-
-def test_a_job_is_free_after_its_lease_when_its_host_is_gone(bench: Bench) -> None:
-    """graphile-worker #222: no lock outlives the lease that the settings name."""
-    bench.make()
-    settings = replace(RUNNER, lease=10.0)
-    assert bench.queue("elsewhere:1:1:a", settings).claim(OPEN, 1)
-    assert bench.queue().rescue(now=later(settings.lease - 5)) == 0
-    assert bench.queue().rescue(now=later(settings.lease + 1)) == 1
 
 
 def test_a_job_never_ends_both_done_and_failed(bench: Bench) -> None:

@@ -16,8 +16,9 @@ from psycopg.conninfo import make_conninfo
 from docproc.local import accounts
 from docproc.local.server import SOCKET
 from tests.chaos.books import Books
-from tests.chaos.library import library
+from tests.chaos.library import CANARY, library
 from tests.chaos.servers import OwnCluster, own_cluster
+from tests.chaos.told import KEYS, assert_counts_are_true, assert_nothing_leaked, assert_receipts_are_true
 from tests.e2e.conftest import local
 from tests.e2e.tables import Tables
 from tests.support import Mocks, wait_until
@@ -59,20 +60,24 @@ def pooled(own: OwnCluster, tmp_path: Path) -> Iterator[str]:
 def test_the_whole_pipeline_runs_behind_a_pooler_in_transaction_mode(
     own: OwnCluster, pooled: str, services: Mocks, tmp_path: Path
 ) -> None:
-    papers = library(tmp_path / "papers", 40, seed=hash(str(tmp_path)))
+    papers = library(tmp_path / "papers", 20, seed=hash(str(tmp_path)))
     books = Books.open(own.conninfo, papers, services)
-    docproc = local(tmp_path / "desk", pooled, services.address)
+    docproc = local(tmp_path / "desk", pooled, services.address, **KEYS)
 
     migrated = docproc.run("migrate")
     assert migrated.returncode == 0, migrated.stderr
-    both = [docproc.start("run-all", str(papers.folder)) for _ in range(2)]
+    both = [docproc.start("-v", "run-all", str(papers.folder)) for _ in range(2)]
     said = [run.communicate(timeout=60)[1] for run in both]
 
     assert [run.returncode for run in both] == [0, 0], said
     balance = books.balance()
     balance.assert_sound()
     assert balance.inputs_twice == 0
-    assert Tables(own.conninfo).number("SELECT count(*) FROM docproc.job_events WHERE code IS NOT NULL") == 0
+    tables, lines = Tables(own.conninfo), "".join(said).splitlines()
+    assert tables.number("SELECT count(*) FROM docproc.job_events WHERE code IS NOT NULL") == 0
+    assert_counts_are_true(docproc.run, tables)
+    assert_receipts_are_true(lines, tables)
+    assert_nothing_leaked(CANARY, lines, tables)
     for command in (["status"], ["search", "anchor barley"], ["cleanup", "--dry-run"], ["validate-deploy", "--data"]):
         answer = docproc.run(*command)
         assert answer.returncode == 0, (command, answer.stdout, answer.stderr)

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from tests.chaos.books import Books
-from tests.chaos.library import library
+from tests.chaos.library import CANARY, library
+from tests.chaos.told import KEYS, assert_counts_are_true, assert_nothing_leaked, assert_receipts_are_true
 from tests.e2e.conftest import local
 from tests.e2e.tables import Tables
 from tests.support import Mocks, wait_until
@@ -17,17 +18,17 @@ SOON = 10.0
 
 AT_ONCE = 2.0
 
-SLOW = ("llamaparse.slow:seconds=3", "openai.slow:seconds=3")
+SLOW = ("llamaparse.slow:seconds=2", "openai.slow:seconds=2")
 
 
 def test_a_busy_run_over_slow_services_ends_soon_and_holds_nothing(
     conninfo: str, services: Mocks, tmp_path: Path
 ) -> None:
-    papers = library(tmp_path / "papers", 30, seed=hash(str(tmp_path)))
+    papers = library(tmp_path / "papers", 20, seed=hash(str(tmp_path)))
     books = Books.open(conninfo, papers, services)
-    docproc, tables = local(tmp_path / "desk", conninfo, services.address), Tables(conninfo)
+    docproc, tables = local(tmp_path / "desk", conninfo, services.address, **KEYS), Tables(conninfo)
     services.set_faults(*SLOW)
-    run = docproc.start("run-all", str(papers.folder))
+    run = docproc.start("-v", "run-all", str(papers.folder))
     wait_until(lambda: busy_with_both(tables))
     asked = time.monotonic()
     run.send_signal(signal.SIGTERM)
@@ -37,10 +38,15 @@ def test_a_busy_run_over_slow_services_ends_soon_and_holds_nothing(
     assert run.returncode == 143, said
     assert tables.leases() == 0
     services.set_faults()
-    assert docproc.run("run-all", str(papers.folder)).returncode == 0
+    again = docproc.run("run-all", str(papers.folder))
+    assert again.returncode == 0, again.stderr
     balance = books.balance()
     balance.assert_sound()
     assert balance.inputs_twice == 0
+    lines = [*said.splitlines(), *again.stderr.splitlines()]
+    assert_counts_are_true(docproc.run, tables)
+    assert_receipts_are_true(lines, tables)
+    assert_nothing_leaked(CANARY, lines, tables)
 
 
 def test_a_second_signal_ends_the_run_at_once(conninfo: str, services: Mocks, tmp_path: Path) -> None:

@@ -91,30 +91,40 @@ def _serve(listener: socket.socket, target: Path, judge: Judge, lines: list[Line
         except OSError:
             break
         server = socket.socket(socket.AF_UNIX)
-        server.connect(str(target))
-        line = Line(accepted, server)
-        lines.append(line)
-        threads += [_start(line, line.towards_postgres, judge), _start(line, line.towards_docproc)]
+        try:
+            server.connect(str(target))
+        except OSError:  # Postgres is away
+            accepted.close()
+            server.close()
+            continue
+        lines.append(Line(accepted, server))
+        threads.append(threading.Thread(target=_carry, args=(lines[-1], judge), name="wire"))
+        threads[-1].start()
     for line in lines:
         line.cut()
     for thread in threads:
         thread.join()
-    for line in lines:
+
+
+def _carry(line: Line, judge: Judge) -> None:
+    """Both directions of ``line`` until either end is gone."""
+    answers = threading.Thread(target=_one_way, args=(line, line.towards_docproc), name="wire, answers")
+    answers.start()
+    try:
+        _one_way(line, line.towards_postgres, judge)
+    finally:
+        answers.join()
+        # Shut down alone, what nobody read would still fill the sender's buffer: that looks like a peer who is slow.
         line.docproc.close()
         line.postgres.close()
 
 
-def _start(line: Line, work: Callable[..., None], *values: Any) -> threading.Thread:
-    def carry() -> None:
-        try:
-            with suppress(OSError):  # an end is gone
-                work(*values)
-        finally:
-            line.cut()
-
-    thread = threading.Thread(target=carry, name="wire")
-    thread.start()
-    return thread
+def _one_way(line: Line, work: Callable[..., None], *values: Any) -> None:
+    try:
+        with suppress(OSError):  # an end is gone
+            work(*values)
+    finally:
+        line.cut()
 
 
 def _message(end: socket.socket, kind: bytes) -> bytes | None:

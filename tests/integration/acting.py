@@ -9,13 +9,13 @@ from docproc.model import Job, Outcome
 from docproc.postgres.queue import Queue
 from docproc.runner import Runner
 from docproc.settings import RunnerSettings
-from docproc.stages import Settle, Stage
+from docproc.stages import Context, Stage
 from docproc.states import Command
 from tests.integration.bench import Bench
 
 QUICK = RunnerSettings(backoff_base=60.0, backoff_cap=60.0, embed_threads=1)
 
-Work = Callable[[Sequence[Job], Settle], None]
+Work = Callable[[Sequence[Job], Context], None]
 
 
 @dataclass
@@ -25,11 +25,12 @@ class Acting:
     work: Work
     command: Command = Command.CHUNK
     batch: int = 1
+    batch_bytes: int = 1_000_000
     jobs: list[Job] = field(default_factory=list)
 
-    def run(self, jobs: Sequence[Job], settle: Settle) -> None:
+    def run(self, jobs: Sequence[Job], context: Context) -> None:
         self.jobs += jobs
-        self.work(jobs, settle)
+        self.work(jobs, context)
 
 
 def runner(bench: Bench, *stages: Stage, settings: RunnerSettings = QUICK, queue: Queue | None = None) -> Runner:
@@ -37,15 +38,15 @@ def runner(bench: Bench, *stages: Stage, settings: RunnerSettings = QUICK, queue
 
 
 def raising(error: Exception) -> Work:
-    def work(jobs: Sequence[Job], settle: Settle) -> None:
+    def work(jobs: Sequence[Job], context: Context) -> None:
         raise error
 
     return work
 
 
 def settling(outcome: Outcome) -> Work:
-    def work(jobs: Sequence[Job], settle: Settle) -> None:
+    def work(jobs: Sequence[Job], context: Context) -> None:
         for job in jobs:
-            settle(job, outcome)
+            context.settle(job, outcome)
 
     return work

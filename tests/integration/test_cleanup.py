@@ -34,8 +34,15 @@ def counts(app: App, *, dry_run: bool) -> dict[str, int]:
     return {swept.what: swept.count for swept in sweep(app.store, app.storage, dry_run=dry_run)}
 
 
-NOTHING = {"expired leases": 0, "vectors of no job": 0, "chunks of no job": 0, "stored objects of no job": 0}
-LITTER = {"expired leases": 1, "vectors of no job": 2, "chunks of no job": 1, "stored objects of no job": 5}
+KINDS = (
+    "expired leases",
+    "vectors of no job",
+    "chunks of no job",
+    "stored objects of no job",
+    "objects of killed processes",
+)
+NOTHING = dict.fromkeys(KINDS, 0)
+LITTER = dict(zip(KINDS, (1, 2, 1, 5, 1), strict=True))
 """What ``littered`` leaves about."""
 
 
@@ -48,6 +55,9 @@ def littered(app: App, bench: Bench, tmp_path: Path) -> App:
     bring(app, tmp_path / "waiting.md", "# Later\n\nNot yet.\n")
     app.storage.write(ORPHAN, b"of nobody")
     app.storage.write("parsed/default/none.md", b"of nobody")
+    half_written = app.settings.home / "storage" / f".4711.{'0' * 16}"
+    half_written.write_bytes(b"of a killed pro")
+    age(app, half_written.name)
     for name in objects(app):
         age(app, name)
     bench.sql("UPDATE docproc.document_vector_buffer SET embed_model = 'old' WHERE document_id = %s", of(bench, "live"))

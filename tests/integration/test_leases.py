@@ -7,9 +7,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from docproc.model import Advance, Done, Job, Outcome
+from docproc.model import Done, Job, Outcome
 from docproc.postgres.queue import Queue
-from docproc.stages import Settle
+from docproc.stages import Context
 from docproc.states import Command, State
 from tests.integration.acting import QUICK, Acting, runner, settling
 from tests.integration.bench import Bench
@@ -19,11 +19,11 @@ from tests.support import wait_until
 def test_the_heartbeat_keeps_a_lease_for_as_long_as_the_work_takes(bench: Bench) -> None:
     settings = replace(QUICK, lease=0.6, heartbeat=0.1)
 
-    def work(jobs: Sequence[Job], settle: Settle) -> None:
+    def work(jobs: Sequence[Job], context: Context) -> None:
         first = bench.row(jobs[0].job_id)["lease_until"]
         wait_until(lambda: bench.row(jobs[0].job_id)["now"] > first)
         assert bench.queue("host:9:9:other").rescue() == 0
-        settle(jobs[0], Done())
+        context.settle(jobs[0], Done())
 
     job_id = bench.make(State.PARSE_VALIDATED)
     runner(bench, Acting(work), settings=settings).drain(stay=True)
@@ -34,12 +34,12 @@ def test_the_heartbeat_keeps_a_lease_for_as_long_as_the_work_takes(bench: Bench)
 def test_a_renewed_lease_is_good_for_further_requests(bench: Bench) -> None:
     settings = replace(QUICK, lease=0.6, heartbeat=0.1)
 
-    def work(jobs: Sequence[Job], settle: Settle) -> None:
+    def work(jobs: Sequence[Job], context: Context) -> None:
         until = time.monotonic() + settings.lease
         wait_until(lambda: time.monotonic() > until)
-        moved = settle(jobs[0], Advance(State.EMBEDDING_QUEUED))
-        assert moved is not None, "the lease was renewed and yet not trusted"
-        settle(moved, Done(State.COMPLETE))
+        moved = context.advance(jobs, State.EMBEDDING_QUEUED)
+        assert moved, "the lease was renewed and yet not trusted"
+        context.settle(moved[0], Done(State.COMPLETE))
 
     job_id = bench.make(State.CHUNKS_STORED)
     bench.make_whole(job_id)
@@ -49,20 +49,20 @@ def test_a_renewed_lease_is_good_for_further_requests(bench: Bench) -> None:
 
 def test_a_lease_that_may_have_run_out_is_not_used_for_a_request(bench: Bench) -> None:
     settings = replace(QUICK, lease=0.4, heartbeat=60.0)
-    answers: list[Job | None] = []
+    answers: list[list[Job]] = []
 
-    def work(jobs: Sequence[Job], settle: Settle) -> None:
+    def work(jobs: Sequence[Job], context: Context) -> None:
         if answers:
-            settle(jobs[0], Done(State.COMPLETE))
+            context.settle(jobs[0], Done(State.COMPLETE))
             return
         until = time.monotonic() + settings.lease * 0.85
         wait_until(lambda: time.monotonic() > until)
-        answers.append(settle(jobs[0], Advance(State.EMBEDDING_QUEUED)))
+        answers.append(context.advance(jobs, State.EMBEDDING_QUEUED))
 
     job_id = bench.make(State.CHUNKS_STORED)
     bench.make_whole(job_id)
     runner(bench, Acting(work, command=Command.EMBED), settings=settings).drain(stay=False)
-    assert answers == [None]
+    assert answers == [[]]
     assert bench.row(job_id)["status"] == State.COMPLETE
 
 
@@ -73,24 +73,24 @@ def test_a_job_that_is_claimed_again_at_once_keeps_its_heartbeat(bench: Bench) -
     class Late(Queue):
         """Answers a chunk's settle only when the next stage has the job already."""
 
-        def settle(self, job: Job, outcome: Outcome) -> Job | None:
-            moved = super().settle(job, outcome)
-            if job.status is State.PARSE_VALIDATED:
+        def settle_all(self, changes: Sequence[tuple[Job, Outcome]]) -> list[Job | None]:
+            moved = super().settle_all(changes)
+            if changes[0][0].status is State.PARSE_VALIDATED:
                 assert embed_has_it.wait(20)
             return moved
 
     class Chunking(Acting):
-        def run(self, jobs: Sequence[Job], settle: Settle) -> None:
-            super().run(jobs, settle)
+        def run(self, jobs: Sequence[Job], context: Context) -> None:
+            super().run(jobs, context)
             chunk_is_over.set()
 
-    def embed(jobs: Sequence[Job], settle: Settle) -> None:
-        moved = settle(jobs[0], Advance(State.EMBEDDING_QUEUED))
+    def embed(jobs: Sequence[Job], context: Context) -> None:
+        moved = context.advance(jobs, State.EMBEDDING_QUEUED)
         embed_has_it.set()
-        assert moved is not None and chunk_is_over.wait(20)
-        moved = settle(moved, Advance(State.EMBEDDING_IN_PROGRESS))
-        assert moved is not None, "the claim was let go of"
-        settle(moved, Done(State.COMPLETE))
+        assert moved and chunk_is_over.wait(20)
+        moved = context.advance(moved, State.EMBEDDING_IN_PROGRESS)
+        assert moved, "the claim was let go of"
+        context.settle(moved[0], Done(State.COMPLETE))
 
     job_id = bench.make(State.PARSE_VALIDATED)
     bench.make_whole(job_id)

@@ -22,9 +22,9 @@ from docproc.errors import (
     ThrottledError,
     TransientError,
 )
-from docproc.model import Advance, Done, Fail, Job, Wait
+from docproc.model import Done, Fail, Job, Wait
 from docproc.runner import Runner, Tally
-from docproc.stages import Settle
+from docproc.stages import Context
 from docproc.states import Command, State
 from tests.integration.acting import QUICK, Acting, raising, runner, settling
 from tests.integration.bench import Bench, bring_all, drain, pdf
@@ -56,8 +56,8 @@ def test_an_unexpected_exception_becomes_a_retry_without_the_documents_text(benc
 
 
 def test_an_exception_after_a_settle_does_not_touch_what_was_settled(bench: Bench) -> None:
-    def work(jobs: Sequence[Job], settle: Settle) -> None:
-        settle(jobs[0], Done())
+    def work(jobs: Sequence[Job], context: Context) -> None:
+        context.settle(jobs[0], Done())
         raise KeyError
 
     for _ in range(3):
@@ -155,9 +155,9 @@ def test_without_stay_a_run_ends_when_nothing_is_due(bench: Bench) -> None:
 def test_with_stay_a_run_waits_for_what_becomes_due(bench: Bench) -> None:
     bench.make(State.PARSE_VALIDATED)
 
-    def work(jobs: Sequence[Job], settle: Settle) -> None:
+    def work(jobs: Sequence[Job], context: Context) -> None:
         for job in jobs:
-            settle(job, Wait(0.1, "later") if len(stage.jobs) < 3 else Done())
+            context.settle(job, Wait(0.1, "later") if len(stage.jobs) < 3 else Done())
 
     stage = Acting(work)
     tally = runner(bench, stage).drain(stay=True)
@@ -182,11 +182,11 @@ def test_a_stop_in_the_middle_finishes_what_is_in_flight_and_claims_no_more(benc
         bench.make(State.PARSE_VALIDATED)
     stopped = threading.Event()
 
-    def work(jobs: Sequence[Job], settle: Settle) -> None:
+    def work(jobs: Sequence[Job], context: Context) -> None:
         running.stop()
         stopped.wait(20)
         for job in jobs:
-            settle(job, Done())
+            context.settle(job, Done())
 
     stage = Acting(work)
     running = runner(bench, stage)
@@ -201,18 +201,18 @@ def test_a_stop_in_the_middle_finishes_what_is_in_flight_and_claims_no_more(benc
 
 def test_no_request_is_begun_after_a_stop(bench: Bench) -> None:
     job_id = bench.make(State.CHUNKS_STORED)
-    answers: list[Job | None] = []
+    answers: list[list[Job]] = []
 
-    def work(jobs: Sequence[Job], settle: Settle) -> None:
-        answers.append(settle(jobs[0], Advance(State.EMBEDDING_QUEUED)))
+    def work(jobs: Sequence[Job], context: Context) -> None:
+        answers.append(context.advance(jobs, State.EMBEDDING_QUEUED))
         running.stop()
-        assert answers[0] is not None
-        answers.append(settle(answers[0], Advance(State.EMBEDDING_IN_PROGRESS)))
+        assert answers[0]
+        answers.append(context.advance(answers[0], State.EMBEDDING_IN_PROGRESS))
 
     running = runner(bench, Acting(work, command=Command.EMBED))
     running.drain(stay=True)
     row = bench.row(job_id)
-    assert answers[1] is None
+    assert answers[1] == []
     assert (row["status"], row["claimed_by"], row["attempt"]) == ("embedding_queued", None, 0)
 
 

@@ -237,6 +237,15 @@ def test_a_variable_that_is_no_whole_number_is_named(value: str) -> None:
     assert "DOCPROC_RUNNER_MAX_ATTEMPTS" in complaint({"DOCPROC_RUNNER_MAX_ATTEMPTS": value}).what
 
 
+def test_a_heartbeat_that_does_not_fit_twice_into_the_lease_is_refused_with_both_keys(toml: Toml) -> None:
+    toml("[runner]\nlease = 10\n")
+    with pytest.raises(ConfigError, match=r"runner\.heartbeat = 5\.5 \(DOCPROC_RUNNER_HEARTBEAT\).*runner\.lease = 10"):
+        load(environ={"DOCPROC_RUNNER_HEARTBEAT": "5.5"})
+    with pytest.raises(ConfigError, match=r"runner\.heartbeat = 30 \(default\)"):
+        load(environ={})
+    assert load(environ={"DOCPROC_RUNNER_HEARTBEAT": "5"}).runner.heartbeat == 5
+
+
 def test_numbers_keep_the_kind_of_their_field(toml: Toml) -> None:
     toml("[runner]\nlease = 90\n[ingest]\nmax_bytes = 512_000\n")
     settings = load(environ={"DOCPROC_RUNNER_HEARTBEAT": "7", "DOCPROC_RUNNER_MAX_ATTEMPTS": "3"})

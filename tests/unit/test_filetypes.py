@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from docproc.filetypes import contradiction
+from docproc import filetypes
 from docproc.parsers import EXTENSIONS, TEXT_EXTENSIONS
+from docproc.parsers.archive import MAX_DIRECTORY_BYTES
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "documents"
 DOCUMENTS = sorted(path for path in FIXTURES.iterdir() if path.suffix in EXTENSIONS)
@@ -24,6 +25,10 @@ def archive(*names: str) -> bytes:
             # With a date of its own: the bytes must be the same in every process that collects the tests.
             opened.writestr(zipfile.ZipInfo(name), "<xml/>")
     return made.getvalue()
+
+
+def contradiction(data: bytes, extension: str) -> str | None:
+    return filetypes.contradiction(io.BytesIO(data), extension)
 
 
 def shortly(value: object) -> str:
@@ -134,3 +139,26 @@ def test_a_damaged_file_is_never_an_exception(
 def test_any_bytes_have_an_answer(data: bytes, extension: str) -> None:
     found = contradiction(data, extension)
     assert found is None or found
+
+
+def test_a_list_of_parts_without_end_is_not_read() -> None:
+    data = DOCX
+    start, end = data.index(b"PK\x01\x02"), data.index(b"PK\x05\x06")
+    listing = data[start:end] * (5_000_000 // (end - start))
+    size = len(listing).to_bytes(4, "little") + start.to_bytes(4, "little")
+    file = Asked(data[:start] + listing + data[end : end + 12] + size + b"\0\0")
+    assert filetypes.contradiction(file, ".docx") is None
+    assert max(file.asked) <= MAX_DIRECTORY_BYTES
+
+
+class Asked(io.BytesIO):
+    """A file that remembers how much of it was asked for at a time."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.asked: list[int] = []
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        self.asked.append(len(data))
+        return data

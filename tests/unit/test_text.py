@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
 import unicodedata
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from docproc import text as door
 from docproc.model import Page, PageSpan, ParsedDocument
-from docproc.text import PAGE_BREAK, decode, document, fingerprint, normalise
+from docproc.text import LONGEST, PAGE_BREAK, Cleaner, decode, decoded, document, fingerprint, normalise
 
 # Every code point, lone surrogates too, with those that need care drawn often.
 SPECIAL = "\r\n\t\x00\x07\x0b\x0c\x1b\x7f\x85\u2028\u2029\ufeff\ufffe\uffff\ud800\udfff\u0301e\u00e9\u212b\uac01\u1100"
@@ -151,3 +154,56 @@ def test_what_is_not_utf_8_is_windows_1252() -> None:
 @settings(deadline=None)
 def test_every_byte_string_can_be_decoded_and_stored(data: bytes) -> None:
     normalise(decode(data))[0].encode()
+
+
+# ── by blocks ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def cleaned(blocks: Iterable[str]) -> tuple[str, int, int]:
+    cleaner = Cleaner()
+    text = "".join([*map(cleaner.feed, blocks), cleaner.finish()])
+    return text, cleaner.removed, cleaner.characters
+
+
+@given(st.lists(texts, max_size=8))
+@settings(deadline=None)
+def test_a_text_that_comes_in_blocks_becomes_the_same_as_in_one(blocks: list[str]) -> None:
+    whole, removed = document([Page(1, "".join(blocks))])
+    assert cleaned(blocks) == (whole.text, removed, len(whole.text))
+
+
+@given(texts)
+@settings(deadline=None)
+def test_a_text_that_comes_by_characters_becomes_the_same_as_in_one(text: str) -> None:
+    whole, removed = document([Page(1, text)])
+    assert cleaned(text) == (whole.text, removed, len(whole.text))
+
+
+def test_no_composition_begins_with_a_character_before_which_a_text_may_be_cut() -> None:
+    safe = {chr(code) for code in range(0x110000) if door._SAFE.match(chr(code))}
+    seconds = set()
+    for code in range(0x110000):
+        parts = unicodedata.decomposition(chr(code))
+        if parts and not parts.startswith("<"):
+            seconds |= {chr(int(part, 16)) for part in parts.split()[1:]}
+    assert len(safe) > 20_000
+    assert not safe & seconds
+    assert not [c for c in safe if unicodedata.combining(c) or unicodedata.normalize("NFC", c) != c]
+    assert "\n" not in safe
+
+
+def test_what_waits_for_a_place_to_cut_is_bounded() -> None:
+    cleaner = Cleaner()
+    given_back = sum(len(cleaner.feed("\u0301" * 100_000)) for _ in range(3 * LONGEST // 100_000))
+    assert given_back > LONGEST
+
+
+encoded = st.one_of(st.binary(), texts.map(lambda text: text.encode("utf-8", "ignore")))
+
+
+@given(encoded, st.sampled_from([b"", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"]), st.integers(1, 5))
+@settings(deadline=None)
+def test_a_file_is_decoded_by_blocks_as_in_one(data: bytes, mark: bytes, size: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(door, "BLOCK", size)
+        assert "".join(decoded(io.BytesIO(mark + data))) == decode(mark + data)

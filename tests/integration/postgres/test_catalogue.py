@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from docproc.app import App
 from docproc.errors import ConfigError, Exit
@@ -119,8 +120,7 @@ def test_a_source_that_comes_in_while_its_document_completes_is_shown(bench: Ben
     bench.make_whole(job.job_id)
     values = {
         "user": "default",
-        "uri": "/b.md",
-        "document_id": row["document_id"],
+        "sources": Jsonb([{"n": 0, "uri": "/b.md", "document_id": str(row["document_id"])}]),
         "complete": "complete",
         "chunks_version": TARGET.chunks_version,
         "embed_model": TARGET.embed_model,
@@ -134,7 +134,7 @@ def test_a_source_that_comes_in_while_its_document_completes_is_shown(bench: Ben
 
     with ThreadPoolExecutor(1) as pool:
         with psycopg.connect(conninfo) as conn:
-            conn.execute(query("add_source"), values)
+            conn.execute(query("add_sources"), values)
             completing = pool.submit(complete)
             waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
             wait_until(lambda: done.is_set() or bool(bench.sql(waiting)))

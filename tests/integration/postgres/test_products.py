@@ -193,7 +193,7 @@ def test_the_vectors_of_another_user_are_not_taken_over(bench: Bench) -> None:
     embed(bench, first)
     same, other = (chunked(bench, chunks_of("same text"), user_id=user) for user in ("alice", "bob"))
     store = Vectors(bench.database, uuid4())
-    assert store.link_owned([same, other]) == 1
+    assert store.link_owned([same, other]) == {same.job_id: 0, other.job_id: 1}
     assert store.pending_chunks([same]) == []
     assert len(store.pending_chunks([other])) == 1
 

@@ -9,7 +9,7 @@ import llama_cloud
 import openai
 import pytest
 
-from tests.unit.mocks.test_faults import SMALL, fetch, submit
+from tests.unit.mocks.fault_checks import SMALL, fetch, submit
 
 
 def test_usage_is_null_first_and_a_number_later(server: Any) -> None:
