@@ -152,6 +152,7 @@ def _keep_index(app: App, stop: Stop) -> None:
     stop.told = indexes.stop
     if stop.asked:  # between the last look and here
         indexes.stop()
+    indexes.analyze()
     target, dimensions = app.target, app.settings.embedder.dimensions
     index = indexes.keep(target.embed_model, target.embed_version, dimensions)
     level = logging.WARNING if index.state == "failed" else logging.INFO

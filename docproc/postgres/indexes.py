@@ -58,6 +58,16 @@ class Indexes:
         (found,) = self._db.rows("vector_index", _key(model, version, kind))
         return IndexState(kind, {True: "whole", False: "unfinished", None: "absent"}[found["whole"]])
 
+    def analyze(self) -> bool:
+        """Has the server look at what was written, if that is much; True when it did."""
+        try:
+            (found,) = self._db.rows("needs_statistics")
+            if found["needed"]:
+                self._db.run("analyze")
+        except (psycopg.Error, DatabaseError):
+            return False
+        return bool(found["needed"])
+
     def keep(self, model: str, version: str, dimensions: int) -> IndexState:
         """Builds the index unless it exists, is being built elsewhere, or has too few vectors to be worth it."""
         kind = kind_for(self._settings.index, dimensions)

@@ -25,7 +25,7 @@ SELECT array_agg(DISTINCT embed_model || ' ' || embed_version || ' ' || vector_d
 Seen = tuple[tuple[str, ...], int]
 
 
-def large(docproc: Docproc) -> Docproc:
+def with_large_model(docproc: Docproc) -> Docproc:
     """The same desk with the settings of the large model."""
     return replace(docproc, environ={**docproc.environ, **LARGE})
 
@@ -71,17 +71,19 @@ def test_a_reader_sees_one_model_and_every_document_throughout_a_switch_and_back
     before, chunks = services.bill(), tables.rows("SELECT xmin::text, chunk_id FROM docproc.document_chunk_buffer")
     found = first_source(docproc)
     with reader(tables.conninfo) as seen:
-        assert large(docproc).run("embed", "--rebuild").returncode == 0
-    small, large = ("text-embedding-3-small d1536-f1 1536",), ("text-embedding-3-large d256-f1 256",)
+        assert with_large_model(docproc).run("embed", "--rebuild").returncode == 0
+    small: tuple[str, ...] = ("text-embedding-3-small d1536-f1 1536",)
+    large: tuple[str, ...] = ("text-embedding-3-large d256-f1 256",)
     assert len(seen) > 3
     assert {sources for _, sources in seen} == {16}
-    assert [models for models, _ in seen] == sorted((models for models, _ in seen), key=[small, large].index)
+    order = [(small, large).index(models) for models, _ in seen]
+    assert order == sorted(order)
     assert seen[0][0] == small and tables.rows(READ)[0][0] == list(large)
     after = services.bill()
     assert after["pages_billed"] == before["pages_billed"]
     assert after["embedding_inputs"] - before["embedding_inputs"] - 1 == tables.distinct_texts()
     assert tables.rows("SELECT xmin::text, chunk_id FROM docproc.document_chunk_buffer") == chunks
-    assert first_source(large(docproc)) == first_source(docproc) == found, "the search asks with what serves"
+    assert first_source(with_large_model(docproc)) == first_source(docproc) == found, "the search asks with what serves"
 
     bought = services.bill()["embedding_inputs"]
     assert docproc.run("embed").returncode == 0
@@ -94,13 +96,13 @@ def test_while_one_document_has_no_new_vectors_none_is_switched(
     docproc: Docproc, tables: Tables, services: Mocks, folder: Path
 ) -> None:
     services.set_faults("openai.bad_input:match=lantern hangs")
-    said = large(docproc).run("embed", "--rebuild")
+    said = with_large_model(docproc).run("embed", "--rebuild")
     assert said.returncode == 3
     assert "the search keeps its model: " in said.stderr
     assert tables.rows(READ)[0] == (["text-embedding-3-small d1536-f1 1536"], 16)
     services.set_faults()
     assert docproc.run("retry").returncode == 0
-    assert large(docproc).run("embed").returncode == 0
+    assert with_large_model(docproc).run("embed").returncode == 0
     assert tables.rows(READ)[0] == (["text-embedding-3-large d256-f1 256"], 16)
 
 
@@ -108,10 +110,10 @@ def test_a_new_document_of_the_new_model_waits_for_the_switch(
     docproc: Docproc, tables: Tables, folder: Path, tmp_path: Path
 ) -> None:
     (folder / "late.md").write_text("# Late\n\nThe lamp was lit at nine.\n", encoding="utf-8")
-    assert large(docproc).run("run-all", str(folder / "late.md")).returncode == 0
+    assert with_large_model(docproc).run("run-all", str(folder / "late.md")).returncode == 0
     assert tables.states()["late.md"] == "complete"
     assert tables.rows(READ)[0] == (["text-embedding-3-small d1536-f1 1536"], 16)
-    assert large(docproc).run("run-all", str(folder)).returncode == 0
+    assert with_large_model(docproc).run("run-all", str(folder)).returncode == 0
     assert tables.rows(READ)[0] == (["text-embedding-3-large d256-f1 256"], 17)
 
 
@@ -120,7 +122,7 @@ def test_another_chunker_begins_at_the_parse_and_another_model_at_the_chunks(
 ) -> None:
     before = services.bill()["pages_billed"]
     assert docproc.run("ingest", str(folder), DOCPROC_CHUNKER_NAME="tokens@1").returncode == 0
-    assert large(docproc).run("ingest", str(folder)).returncode == 0
+    assert with_large_model(docproc).run("ingest", str(folder)).returncode == 0
     made = tables.rows(
         "SELECT chunks_version, to_status, count(*) FROM docproc.job_events JOIN docproc.upload_jobs USING (job_id)"
         " WHERE from_status IS NULL GROUP BY 1, 2 ORDER BY 1, 2"

@@ -1,5 +1,7 @@
+-- One look into the index for each text; as a semi-join the planner would read the whole table.
 SELECT wanted.chunk_id
   FROM unnest(%(chunk_ids)s::uuid[], %(users)s::text[], %(embed_shas)s::text[]) AS wanted (chunk_id, user_id, embed_sha)
- WHERE EXISTS (SELECT FROM docproc.document_vector_buffer v
-                WHERE v.user_id = wanted.user_id AND v.embed_sha = wanted.embed_sha
-                  AND v.embed_model = %(model)s AND v.embed_version = %(version)s)
+ CROSS JOIN LATERAL (SELECT FROM docproc.document_vector_buffer v
+                      WHERE v.user_id = wanted.user_id AND v.embed_sha = wanted.embed_sha
+                        AND v.embed_model = %(model)s AND v.embed_version = %(version)s
+                      LIMIT 1) owned

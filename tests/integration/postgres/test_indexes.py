@@ -205,3 +205,21 @@ def test_a_direct_session_gets_memory_for_the_whole_graph(own: str, opened: Call
 
     assert Watched(opened(), FROM_100).keep(MODEL, VERSION, DIMENSIONS).built
     assert seen == [(120, DIMENSIONS, "hnsw", 120 * DIMENSIONS * 4 * 4 // 3 // 1024)]
+
+
+def test_after_a_load_the_server_is_made_to_look_at_what_was_written_once(conninfo: str, database: Database) -> None:
+    indexes = Indexes(database, SearchSettings(index="none"))
+    assert not indexes.analyze()
+    with psycopg.connect(conninfo) as conn:
+        conn.execute(
+            "INSERT INTO docproc.document_chunk_buffer (chunk_id, document_id, user_id, chunk_ord, chunker_name,"
+            " chunker_version, chunk_sha, embed_sha, text, embed_prefix, heading_path, page_first, page_last,"
+            " char_start, char_end, tokens) SELECT gen_random_uuid(), gen_random_uuid(), 'default', 0, 'x', '1', 'x',"
+            " 'x', 'text', '', '{}', 1, 1, 0, 4, 1 FROM generate_series(1, 2000)"
+        )
+        conn.commit()
+        conn.execute("SELECT pg_stat_force_next_flush()")
+    wait_until(indexes.analyze)
+    with psycopg.connect(conninfo) as conn:
+        rows = conn.execute("SELECT reltuples FROM pg_class WHERE relname = 'document_chunk_buffer'").fetchone()
+    assert rows is not None and rows[0] >= 2000

@@ -71,7 +71,7 @@ class Place:
         ]
         with _watching([process.pid for process in running]) as peaks:
             ended = [os.wait4(process.pid, 0) for process in running]
-        wall = time.perf_counter() - started
+        wall, server = time.perf_counter() - started, self._server_cpu() - before
         bad = [status for _, status, _ in ended if status]
         if bad:
             raise RuntimeError(f"docproc {' '.join(words)} ended with {bad}")
@@ -80,7 +80,7 @@ class Place:
         return Cost(
             wall,
             sum(one.ru_utime + one.ru_stime for one in usage),
-            self._server_cpu() - before,
+            server,
             max(peaks.values()) / 1024,
             requests - asked[0],
             inputs - asked[1],
