@@ -12,8 +12,8 @@ from docproc.stages.ingest import Refused
 from docproc.views.terminal import messages
 from docproc.views.words import safe, shortened
 
-SHOWN = 10
-"""Failed documents shown at the end of a run; the rest are in ``status --failed``."""
+SHOWN = 5
+"""Documents shown of each kind of failure at the end of a run; those that failed are all in ``status --failed``."""
 
 
 def show_error(error: DocprocError) -> None:
@@ -27,19 +27,19 @@ def show_error(error: DocprocError) -> None:
 
 
 def show_failures(failures: Sequence[Failure | Refused]) -> None:
-    """The failed and refused documents grouped by code, each with what to try."""
+    """The failed and refused documents grouped by code, each group with what to try and its first documents."""
     out = messages()
-    by_code: dict[str, list[Failure | Refused]] = {}
+    alike: dict[tuple[str, str], list[Failure | Refused]] = {}
     for failure in failures:
-        by_code.setdefault(failure.error.code, []).append(failure)
-    left = SHOWN
-    for code, group in sorted(by_code.items(), key=lambda entry: -len(entry[1])):
-        where = group[0].state if isinstance(group[0], Failure) else "refused"
-        out.print(f"[red]{len(group)}[/] {code} [dim]({where})[/]  {escape(group[0].error.remedy)}")
-        for failure in group[: max(left, 0)]:
+        alike.setdefault((failure.error.code, failure.error.remedy), []).append(failure)
+    for (code, remedy), group in sorted(alike.items(), key=lambda entry: -len(entry[1])):
+        first = group[0]
+        where = first.state if isinstance(first, Failure) else "refused"
+        out.print(f"[red]{len(group)}[/] {code} [dim]({where})[/]  {escape(remedy)}")
+        for failure in group[:SHOWN]:
             path = failure.source if isinstance(failure, Failure) else failure.path
             why = failure.error.why or failure.error.what
             out.print(f"   {escape(shortened(safe(path), 60))}  [dim]{escape(safe(why))}[/]")
-        left -= len(group)
-    if left < 0:
-        out.print(f"   … and {-left} more: docproc status --failed")
+        if len(group) > SHOWN:
+            everywhere = ": docproc status --failed" if isinstance(first, Failure) else ""
+            out.print(f"   … and {len(group) - SHOWN} more{everywhere}")
