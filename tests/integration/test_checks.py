@@ -196,6 +196,7 @@ def test_the_data_of_a_whole_run_keep_every_invariant(app: App, bench: Bench, se
     [
         ("DELETE FROM docproc.upload_jobs", "I1"),
         ("DELETE FROM docproc.document_vector_buffer", "I3"),
+        ("UPDATE docproc.serving SET embed_model = 'another'", "I3"),
         ("UPDATE docproc.document_chunk_buffer SET chunk_ord = chunk_ord + 1", "I2"),
         ("DELETE FROM docproc.job_events", "I7"),
         ("UPDATE docproc.upload_jobs SET claimed_by = 'x', lease_until = now() - interval '1 day'", "I6"),

@@ -30,6 +30,12 @@ WITH broken (invariant, what, example) AS (
     FROM docproc.sources s JOIN docproc.upload_jobs j ON j.job_id = s.live_job_id
    WHERE j.status <> 'complete'
   UNION ALL
+  SELECT 'I3', 'a live source with another model than its user is searched with', s.uri
+    FROM docproc.sources s
+    JOIN docproc.upload_jobs j ON j.job_id = s.live_job_id
+    LEFT JOIN docproc.serving v ON v.user_id = s.user_id
+   WHERE (j.embed_model, j.embed_version) IS DISTINCT FROM (v.embed_model, v.embed_version)
+  UNION ALL
   SELECT 'I4', 'a document submitted more often than allowed', p.document_id::text
     FROM docproc.parse_calls p WHERE p.submits > %(max_submits)s
   UNION ALL
