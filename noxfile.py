@@ -106,3 +106,17 @@ def retrieval(session: nox.Session) -> None:
     session.install("-e", ".[local,dev]")
     session.run("python", "-m", "tests.performance.retrieval.retrieval", *session.posargs)
     session.run("python", "-m", "tests.performance.retrieval.structure", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """What a run costs, beside the least that the work could cost: docs/performance.md says how to read the table."""
+    session.install("-e", ".[local,dev]")
+    session.run("python", "-m", "tests.performance.bench", *session.posargs)
+
+
+@nox.session
+def shared_limit(session: nox.Session) -> None:
+    """How three processes share one rate limit that the mock enforces; takes about ten minutes."""
+    session.install("-e", ".[local,dev]")
+    session.run("python", "-m", "tests.performance.shared_limit", *session.posargs)

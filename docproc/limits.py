@@ -20,7 +20,7 @@ BURST = 1.5
 """Seconds' worth of the limit that may be sent at once after a rest."""
 
 LARGEST_SHARE = 1 / 40
-"""Part of a minute's tokens that one request may hold: with BURST and USED_SHARE no 60 seconds come over the limit."""
+"""Part of a minute's tokens that one request may hold: sent on time, no 60 seconds come over the limit with it."""
 
 AHEAD = 1.0
 """Seconds' worth of the limit that a process reserves at a time, so that many small requests do not ask each."""
@@ -59,13 +59,18 @@ class Limits:
             cost, now = self._cost(tokens), time.monotonic()
             if not cost:
                 return self._pause_left(now)
-            if self._left < cost * 0.999 or now > self._starts + self._left + AHEAD:
-                self._left = math.ceil(AHEAD / cost) * cost
-                wait = self._store.reserve(self._name, seconds=self._left, burst=BURST, patience=PATIENCE)
-                self._starts = now + wait
+            if now > self._starts + self._left + AHEAD:
+                self._left = 0.0
+            if self._left < cost * 0.999:
+                # What is left of the place before, too short for this request, is used with the new one: where small
+                # and large requests take turns, a tenth of the limit would be lost otherwise. A minute gets about as
+                # much from the one before as it leaves to the next.
+                more = math.ceil(AHEAD / cost) * cost - self._left
+                wait = self._store.reserve(self._name, seconds=more, burst=BURST, patience=PATIENCE)
                 if wait > PATIENCE:
-                    self._left = 0.0
                     return wait
+                self._starts = now + wait
+                self._left += more
             starts = self._starts
             self._starts += cost
             self._left -= cost

@@ -36,7 +36,8 @@ class OpenAIEmbedder:
 
     def __init__(self, settings: EmbedderSettings, *, base_url: str | None, api_key: str) -> None:
         self._settings = settings
-        self._address = {"base_url": base_url, "api_key": api_key}
+        self._base_url = base_url
+        self._api_key = api_key
         self._made: openai.OpenAI | None = None
         self._making = threading.Lock()
 
@@ -48,8 +49,17 @@ class OpenAIEmbedder:
             if self._made is None:
                 import openai
 
+                if not (self._api_key.isascii() and self._api_key.isprintable()):
+                    # No header can carry it: the SDK would fail at every request, without having sent one.
+                    raise CredentialsError("credentials.embedder", "the key holds characters that no key has")
+
                 # Retries are ours: the SDK's repeat insufficient_quota too and cap Retry-After.
-                self._made = openai.OpenAI(**self._address, timeout=self._settings.timeout, max_retries=0)  # type: ignore[arg-type]
+                self._made = openai.OpenAI(
+                    base_url=self._base_url,
+                    api_key=self._api_key,
+                    timeout=self._settings.timeout,
+                    max_retries=0,
+                )
                 _ = self._made.embeddings
             return self._made
 
@@ -62,14 +72,7 @@ class OpenAIEmbedder:
                 dimensions=dimensions,
                 encoding_format="base64",
             )
-            answer = raw.parse()
-            request_id = raw.headers.get("x-request-id")
-            rates = _rates(raw.headers)
-        vectors = _vectors(answer, len(texts), dimensions)
-        usage = getattr(answer, "usage", None)
-        tokens = getattr(usage, "total_tokens", None)
-        embedded = Embedded(vectors, tokens if isinstance(tokens, int) else None, request_id, rates)
-        return checked(embedded, inputs=len(texts), dimensions=dimensions)
+        return checked(_read(raw, len(texts), dimensions), inputs=len(texts), dimensions=dimensions)
 
     def close(self) -> None:
         """Closes the connections."""
@@ -79,7 +82,21 @@ class OpenAIEmbedder:
     def check(self, model: str) -> None:
         """Asks for the model by a call that costs nothing."""
         with _in_our_words():
-            self._client.models.retrieve(model)
+            self._client.models.with_raw_response.retrieve(model)
+
+
+def _read(raw: Any, inputs: int, dimensions: int) -> Embedded:
+    """What the answer holds. It was paid for, and is a bad one when it cannot be read, whatever that raises."""
+    import openai
+
+    try:
+        answer = raw.parse()
+        vectors = _vectors(answer, inputs, dimensions)
+    except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
+        raise bad_response(type(error).__name__) from None
+    tokens = getattr(getattr(answer, "usage", None), "total_tokens", None)
+    request_id = raw.headers.get("x-request-id")
+    return Embedded(vectors, tokens if isinstance(tokens, int) else None, request_id, _rates(raw.headers))
 
 
 def _vectors(answer: Any, inputs: int, dimensions: int) -> Any:
@@ -124,7 +141,10 @@ def _seconds(text: str | None) -> float:
 
 @contextmanager
 def _in_our_words() -> Iterator[None]:
-    """Turns the SDK's exceptions into docproc's, by class, status and code, never by text."""
+    """Turns the SDK's exceptions into docproc's, by class, status and code, never by text.
+
+    Nothing that is raised here is a bad answer: what is no refusal and no lost connection is a defect, and stays one.
+    """
     import openai
 
     try:
@@ -134,8 +154,6 @@ def _in_our_words() -> Iterator[None]:
     except openai.APIConnectionError as error:
         cause = type(error.__cause__ or error).__name__
         raise TransientError("embed.unavailable", "the embedder does not answer", why=cause) from None
-    except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
-        raise bad_response(type(error).__name__) from None
 
 
 def _from_status(error: openai.APIStatusError) -> JobError | ProgramError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -25,6 +25,10 @@ BATCH = 64
 
 PAGE = 2048
 """Pending chunks read at a time: what is kept in memory whatever the size of a document."""
+
+ALONE_FROM = 3
+"""The attempt from which on a document shares no request: what went wrong twice may be its own text's doing, and would
+cost its neighbours all their attempts. Not from the second on: a service that was down would get too many requests."""
 
 TWIN_WAIT = 1.0
 """Seconds until a document is looked at again whose text is being bought for another one at this moment."""
@@ -154,7 +158,12 @@ class _Embedding:
         self._complete_whole()
         self._advance([job for job in self._open.values() if job.status is State.CHUNKS_STORED], State.EMBEDDING_QUEUED)
         self._elsewhere.clear()
-        self._requests = pack(self._texts(), max_inputs=self._stage.max_inputs, max_tokens=self._stage.max_tokens)
+        self._requests = pack(
+            self._texts(),
+            max_inputs=self._stage.max_inputs,
+            max_tokens=self._stage.max_tokens,
+            alone={job.job_id for job in self._open.values() if job.attempt >= ALONE_FROM},
+        )
         asked = False
         for answer in self._context.concurrently(self._next_request):
             asked = True
@@ -242,18 +251,26 @@ class _Embedding:
         self._context.settle(job, outcome)
 
 
-def pack(chunks: Iterable[PendingChunk], *, max_inputs: int, max_tokens: int) -> Iterator[list[PendingChunk]]:
+def pack(
+    chunks: Iterable[PendingChunk], *, max_inputs: int, max_tokens: int, alone: Collection[UUID] = ()
+) -> Iterator[list[PendingChunk]]:
     """Cuts ``chunks``, in their order, into requests of at most ``max_inputs`` inputs and ``max_tokens`` tokens.
 
-    A single chunk over ``max_tokens`` still makes a request of its own: the provider is the one to refuse it.
+    A single chunk over ``max_tokens`` still makes a request of its own: the provider is the one to refuse it. A job of
+    ``alone`` shares no request with another.
     """
     request: list[PendingChunk] = []
     tokens = 0
     for chunk in chunks:
-        if request and (len(request) == max_inputs or tokens + chunk.tokens > max_tokens):
+        full = len(request) == max_inputs or tokens + chunk.tokens > max_tokens
+        if request and (full or _apart(request[-1].job_id, chunk.job_id, alone)):
             yield request
             request, tokens = [], 0
         request.append(chunk)
         tokens += chunk.tokens
     if request:
         yield request
+
+
+def _apart(one: UUID, other: UUID, alone: Collection[UUID]) -> bool:
+    return one != other and (one in alone or other in alone)

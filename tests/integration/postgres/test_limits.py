@@ -41,6 +41,14 @@ def test_two_processes_share_the_scarcer_limit_in_turns(
     assert sum(turn == 0.0 for turn in turns) <= (BURST + AHEAD) / spaced + 2
 
 
+def test_small_and_large_requests_in_turn_lose_nothing_of_the_limit(bench: Bench) -> None:
+    tokens, sizes = 200_000, (5_000, 600, 5_000, 1_700)
+    two = [limits(bench, tokens=tokens) for _ in range(2)]
+    turns = [two[n % 8 // 4].turn(sizes[n % 4]) for n in range(40)]
+    spent = 10 * sum(sizes) / tokens * 60 / USED_SHARE
+    assert spent - BURST - 2 * AHEAD - 2 <= max(turns) <= spent
+
+
 def test_small_requests_ask_the_database_once_a_second_of_the_limit(bench: Bench) -> None:
     asked = 0
 

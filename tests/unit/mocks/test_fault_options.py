@@ -55,3 +55,18 @@ def test_over_and_per_make_a_limit_that_lets_through_what_it_allows(server: Any)
     while not (again := passes()) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert again
+
+
+def test_over_tokens_makes_a_limit_on_tokens_that_refused_requests_do_not_use_up(server: Any) -> None:
+    server.order("openai.rate_limit:over_tokens=10,per=60")
+    client = server.openai()
+
+    def passes(words: int) -> bool:
+        try:
+            client.embeddings.create(model=SMALL, input=["a word" + " word" * (words - 2)])
+        except openai.RateLimitError:
+            return False
+        return True
+
+    assert [passes(words) for words in (6, 5, 4, 2)] == [True, False, True, False]
+    assert not passes(20)
