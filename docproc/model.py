@@ -220,10 +220,14 @@ class Advance:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to do before ``seconds`` have passed; costs no attempt."""
+    """Nothing to do before ``seconds`` have passed; costs no attempt.
+
+    ``ours`` when the wait is for a turn of our own, which a run stays for even if it is not to wait for others.
+    """
 
     seconds: float
     note: str
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from math import ceil
 from typing import TYPE_CHECKING
 
 from docproc.errors import (
@@ -21,7 +22,7 @@ from docproc.errors import (
     TransientError,
 )
 from docproc.leases import Leases
-from docproc.model import Fail, Job, Outcome, Retry
+from docproc.model import Fail, Job, Outcome, Retry, Wait
 from docproc.stages import Stage
 from docproc.states import FAILED, Command, State, claimed_by
 from docproc.working import Working
@@ -86,6 +87,7 @@ class Runner:
         self._trouble: ProgramError | None = None
         self._shut: set[Command] = set()
         self._counting = threading.Lock()
+        self._stay_until = 0.0
         self._alike: tuple[str, int] = ("", 0)
         self.tally = Tally()
 
@@ -141,7 +143,11 @@ class Runner:
         for stage in self._open_stages:
             waiting, free = self._waiting[stage.command], self._slots[stage.command] - busy[stage.command]
             if free > 0 and not waiting and not self._stopping.is_set():
-                waiting.extend(batches(self._claim(stage, free * stage.batch), stage.batch, stage.batch_bytes))
+                jobs = self._claim(stage, free * stage.batch)
+                # Each job to be parsed is a call or two of its own: few are spread over the threads, so that none waits
+                # for another's answer while threads are free.
+                count = ceil(len(jobs) / free) if stage.command is Command.PARSE else stage.batch
+                waiting.extend(batches(jobs, count, stage.batch_bytes))
             for _ in range(min(free, len(waiting))):
                 future = pool.submit(self._run, stage, waiting.popleft())
                 self._running[future] = stage.command
@@ -186,7 +192,7 @@ class Runner:
     def _wait_for_work(self, *, stay: bool) -> bool:
         """Waits until a job is due, for a tick at most; False when there is nothing to stay for."""
         backlog = self._queue.backlog(self._states(self._open_stages))
-        if backlog.open == 0 or (not stay and backlog.due == 0):
+        if backlog.open == 0 or (not stay and backlog.due == 0 and time.monotonic() > self._stay_until):
             return False
         if backlog.due == 0:
             self._stopping.wait(min(max(backlog.next_due or TICK, 0.01), TICK))
@@ -200,6 +206,9 @@ class Runner:
 
     def _count(self, moved: Job, outcome: Outcome) -> None:
         with self._counting:
+            if isinstance(outcome, Wait):
+                self._stay_until = max(self._stay_until, time.monotonic() + outcome.seconds * outcome.ours)
+                return
             self.tally.reached[moved.status] += 1
             if moved.status not in FAILED:
                 self._alike = ("", 0)

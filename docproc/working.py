@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
 
 from docproc.errors import ProgramError
-from docproc.model import Advance, Job, Outcome
+from docproc.model import Advance, Job, Outcome, Wait
 from docproc.stages import Stage, outcome_of
 from docproc.states import State
 
@@ -23,7 +23,7 @@ GATHER = 0.1
 T = TypeVar("T")
 
 Settled = Callable[[Job, Outcome], None]
-"""Hears of every job that moved: as it stands now, and by which outcome."""
+"""Hears of every job that was settled: as it stands now, and by which outcome."""
 
 
 class Working:
@@ -124,6 +124,6 @@ class Working:
     def _write(self, changes: Sequence[tuple[Job, Outcome]]) -> list[Job | None]:
         moved = self._queue.settle_all(changes) if changes else []
         for (job, outcome), now in zip(changes, moved, strict=True):
-            if now is not None and now.status is not job.status:
+            if now is not None and (now.status is not job.status or isinstance(outcome, Wait)):
                 self._settled(now, outcome)
         return moved

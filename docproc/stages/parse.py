@@ -83,7 +83,7 @@ class ParseStage:
             raise PermanentError("parse.submits_used_up", f"submitted {call.submits} times without a result")
         turn = self._until_turn(call)
         if turn > 0:
-            return Wait(turn, "the limit of submits")
+            return Wait(turn, "the limit of submits", ours=True)
         with self._raw(job) as file:
             counted = pages_in_file(file, job.extension)
             file.seek(0)
@@ -159,8 +159,8 @@ class ParseStage:
             case _ if age > self._settings.deadline:
                 self._parser.cancel(call.external_id)
                 return self._again(call, "parse.timeout", f"not parsed within {self._settings.deadline:.0f} s")
-        # A quarter of the age: few polls, and a result is seen at most a quarter late.
-        return Wait(min(max(self._settings.first_poll, age / 4), self._settings.max_poll), "the parser is at work")
+        # With the age: 13 looks at a parse of a minute, and a result is seen little more than a quarter late.
+        return Wait(min(self._settings.first_poll + age / 4, self._settings.max_poll), "the parser is at work")
 
     def _fetch(self, call: ParseCall) -> ParseResult:
         assert call.external_id is not None

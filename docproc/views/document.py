@@ -157,7 +157,8 @@ def _show_pages(progress: Row) -> None:
 def _legend(pages: Row, strip: str, width: int) -> str:
     each = pages["pages_a_number"] * _to_a_bar(len(pages["characters"]), width)
     words = [f"{each} pages to a bar"] if each > 1 else []
-    words += [f"{NOT_RETURNED} {'holds a page ' if each > 1 else ''}not returned"] if NOT_RETURNED in strip else []
+    if NOT_RETURNED in strip:
+        words.append(f"{NOT_RETURNED} {'holds a page that ' if each > 1 else ''}failed or is missing")
     words += [f"{BARS[0]} no text"] if BARS[0] in strip else []
     return "   ".join(words)
 
