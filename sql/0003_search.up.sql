@@ -12,13 +12,13 @@ $$;
 -- those of ASCII), no punctuation of other scripts, and a blank round every character of a script that has no blanks.
 -- At most 200,000 characters, because a tsvector may not be longer than 1 MB.
 CREATE FUNCTION docproc.plain_words(words text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-  -- Text of ASCII alone, by far the most frequent, has nothing of all this.
+  -- Text of ASCII alone, by far the most frequent, has nothing of all this; and translate is slow, so it is asked for.
   SELECT CASE WHEN octet_length(words) = length(words) THEN left(words, 200000) ELSE regexp_replace(regexp_replace(
-    translate(left(words, 200000),
+    CASE WHEN words ~ '[\u00c0-\u00de\u0100-\u017d\u0391-\u03ab\u0400-\u042f]' THEN translate(left(words, 200000),
       'ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮĲĴĶĹĻĽĿŁŃŅŇŊŌŎŐŒŔŖŘŚŜŞŠŢŤŦŨŪŬŮŰŲŴŶŸŹ'
     'ŻŽΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΪΫЀЁЂЃЄЅІЇЈЉЊЋЌЍЎЏАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ',
       'àáâãäåæçèéêëìíîïðñòóôõöøùúûüýþāăąćĉċčďđēĕėęěĝğġģĥħĩīĭįĳĵķĺļľŀłńņňŋōŏőœŕŗřśŝşšţťŧũūŭůűųŵŷÿź'
-    'żžαβγδεζηθικλμνξοπρστυφχψωϊϋѐёђѓєѕіїјљњћќѝўџабвгдежзийклмнопрстуфхцчшщъыьэюя'),
+    'żžαβγδεζηθικλμνξοπρστυφχψωϊϋѐёђѓєѕіїјљњћќѝўџабвгдежзийклмнопрстуфхцчшщъыьэюя') ELSE left(words, 200000) END,
     '[\u00a0-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf\u00d7\u00f7\u060c\u061b\u061f\u06d4\u2000-\u206f'
     '\u2190-\u2bff\u2e00-\u2e7f\u3000-\u3004\u3008-\u3020\u3030\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]', ' ', 'g'),
     '(' || docproc.without_blanks() || ')', ' \1 ', 'g') END
