@@ -1,56 +1,96 @@
-"""Checks of the machine: Python, settings, tokenizer, storage."""
+"""Checks of the machine: Python, docproc's home, the disk, and the tokenizer."""
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import stat
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from docproc.checks import Check, Finding, ok
-
-if TYPE_CHECKING:
-    from docproc.app import App
+from docproc import tokens
+from docproc.checks import Check, Deployment, Finding, ok, problem
 
 
-def python(_: App) -> Finding:
-    """A Python that docproc is tested on."""
+def python(_: Deployment) -> Finding:
+    """Is this a Python that docproc is tested on?"""
     version = ".".join(map(str, sys.version_info[:3]))
-    return ok(version) if sys.version_info >= (3, 11) else Finding("error", version, "use Python 3.11 or later")
+    return ok(version) if sys.version_info >= (3, 11) else problem(version)
 
 
-def configuration(app: App) -> Finding:
-    """The settings make sense together."""
-    from docproc import chunkers
-
-    settings = app.settings
-    chunkers.get(settings.chunker.name)
-    if settings.runner.heartbeat * 3 > settings.runner.lease:
-        return Finding("error", "the heartbeat is slower than a third of the lease", "lower [runner] heartbeat")
-    slowest = max(settings.parser.timeout, settings.embedder.timeout)
-    if slowest >= settings.runner.lease:
-        return Finding("error", f"a call may take {slowest:.0f} s, longer than the lease", "raise [runner] lease")
-    return ok(f"profile {settings.profile}, {len(settings.origins)} values set")
+def home(it: Deployment) -> Finding:
+    """Can docproc's home be made, or be written to?"""
+    folder = it.app.settings.home
+    present = _present(folder)
+    if not present.is_dir() or not os.access(present, os.W_OK | os.X_OK):
+        return problem(f"{folder} cannot be made or written to")
+    return ok(str(folder) if present == folder else f"{folder}, not made yet")
 
 
-def tokenizer(_: App) -> Finding:
-    """Exact counts without a network."""
-    from docproc import tokens
+def private(it: Deployment) -> Finding:
+    """Is what stands in docproc's home closed to the other users of the machine?"""
+    folder = it.app.settings.home
+    if not folder.exists() or not _is_open(folder):
+        return ok("closed")
+    names = sorted(path.name for path in folder.iterdir() if _is_open(path))
+    if not names:
+        return ok("all in it is closed")
+    return problem(f"others can look into {', '.join(names)}", f"chmod 700 {shlex.quote(str(folder))}")
 
-    seen = tokens.count("docproc counts <|endoftext|> offline")
-    return (
-        ok("cl100k_base, offline")
-        if seen == 10
-        else Finding("error", f"counted {seen} for 10", "install docproc again")
-    )
+
+def disk(it: Deployment) -> Finding:
+    """Is there room where docproc's home is?"""
+    free = shutil.disk_usage(_present(it.app.settings.home)).free
+    least = it.thresholds.free_bytes
+    seen = f"{free / 1e9:.1f} GB free"
+    return ok(seen) if free >= least else problem(seen)
 
 
-def storage(app: App) -> Finding:
-    """The place for bytes exists or can be made, and lets us in."""
-    return ok(app.storage.check())
+def tokenizer(_: Deployment) -> Finding:
+    """Are tokens counted exactly, without a network?"""
+    try:
+        seen = tokens.count("docproc counts <|endoftext|> offline")
+    except (OSError, ValueError) as error:
+        return problem(str(error))
+    return ok("cl100k_base, offline") if seen == 10 else problem(f"counted {seen} for 10")
+
+
+def _is_open(path: Path) -> bool:
+    return bool(stat.S_IMODE(path.lstat().st_mode) & 0o077)
+
+
+def _present(folder: Path) -> Path:
+    """``folder``, or the nearest above it that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 CHECKS = (
-    Check("environment.python", python),
-    Check("environment.configuration", configuration),
-    Check("environment.tokenizer", tokenizer),
-    Check("environment.storage", storage),
+    Check("environment.python", "environment", "error", "Python 3.11 or later", "use Python 3.11 or later", python),
+    Check(
+        "environment.home",
+        "environment",
+        "error",
+        "a folder of the user's own",
+        "name another folder in DOCPROC_HOME, or give this one to the user who runs docproc",
+        home,
+    ),
+    Check(
+        "environment.private",
+        "environment",
+        "warn",
+        "nothing that others can read",
+        "chmod 700 docproc's home",
+        private,
+        ("environment.home",),
+    ),
+    Check("environment.disk", "environment", "warn", "1 GB or more", "make room, or move DOCPROC_HOME", disk),
+    Check(
+        "tokenizer.offline",
+        "tokenizer",
+        "error",
+        "the vocabulary that ships with docproc",
+        "install docproc again: its vocabulary is missing or was altered",
+        tokenizer,
+    ),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from rich.markup import escape
@@ -17,19 +16,35 @@ _MARKS = {"ok": "[green]✓ ok[/]", "warn": "[yellow]! warn[/]", "error": "[red]
 
 
 def show_results(results: Sequence[Result], *, json: bool) -> None:
-    """One line a check, with what to try where it is not well."""
+    """One line a check, with what was expected and what to try where it is not well."""
     if json:
         print_json({"checks": [_document(result) for result in results]})
     elif not for_people():
-        print_rows((r.finding.level, r.id, r.finding.seen, r.finding.remedy) for r in results)
+        print_rows((r.level, r.check.id, r.finding.seen, r.remedy, r.expected) for r in results)
     else:
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
         for result in results:
-            finding = result.finding
-            seen = escape(safe(finding.seen)) + (f"\ntry  {escape(safe(finding.remedy))}" if finding.remedy else "")
-            table.add_row(_MARKS[finding.level], result.id, seen, f"[dim]{duration(result.seconds)}[/]")
+            time = "" if result.level == "skip" else duration(result.seconds)
+            table.add_row(_MARKS[result.level], result.check.id, _seen(result), f"[dim]{time}[/]")
         show(table)
 
 
+def _seen(result: Result) -> str:
+    lines = [escape(safe(result.finding.seen))]
+    if result.remedy:
+        lines.append(f"[dim]expected[/]  {escape(safe(result.expected))}")
+        lines += [f"[dim]try[/]  {escape(safe(line))}" for line in result.remedy.splitlines()]
+    return "\n".join(lines)
+
+
 def _document(result: Result) -> dict[str, Any]:
-    return {"id": result.id, "seconds": round(result.seconds, 3), **asdict(result.finding)}
+    return {
+        "id": result.check.id,
+        "group": result.check.group,
+        "severity": result.check.severity,
+        "level": result.level,
+        "seen": result.finding.seen,
+        "expected": result.expected,
+        "remedy": result.remedy,
+        "seconds": round(result.seconds, 3),
+    }

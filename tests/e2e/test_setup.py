@@ -66,7 +66,7 @@ def test_validate_deploy_finds_nothing_wrong_where_all_is_well(docproc: Docproc,
     assert document["schema"] == 1
     assert {check["level"] for check in document["checks"]} <= {"ok", "warn"}
     assert all(check["seen"] and check["seconds"] >= 0 for check in document["checks"])
-    assert {"database.schema", "services.parser", "services.embedder"} <= {check["id"] for check in document["checks"]}
+    assert {"schema.current", "parser.key", "embedder.key"} <= {check["id"] for check in document["checks"]}
     assert tables.dump() == before
 
 
@@ -74,12 +74,12 @@ def test_validate_deploy_names_what_is_wrong_with_a_remedy_and_exit_6(bare: Docp
     said = bare.run("validate-deploy", DOCPROC_MOCKS_ADDRESS="http://127.0.0.1:9")
     assert said.returncode == 6
     rows = {row[1]: row for row in (line.split("\t") for line in said.stdout.splitlines())}
-    assert {id_ for id_, row in rows.items() if row[0] == "error"} >= {"database.schema", "services.parser"}
+    assert {id_ for id_, row in rows.items() if row[0] == "error"} >= {"schema.current", "parser.key"}
     assert rows["database.reachable"][0] == "ok"
-    assert rows["database.schema"][3] == "run: docproc migrate"
+    assert rows["schema.current"][3] == "run: docproc migrate"
     assert all(row[3] for row in rows.values() if row[0] == "error")
     document = json.loads(bare.run("validate-deploy", "--json").stdout)
-    assert [c["id"] for c in document["checks"] if c["level"] == "error"] == ["database.extension", "database.schema"]
+    assert [c["id"] for c in document["checks"] if c["level"] == "error"] == ["extension.installed", "schema.current"]
 
 
 def test_cleanup_says_first_and_does_then(docproc: Docproc, tables: Tables, tmp_path: Path) -> None:

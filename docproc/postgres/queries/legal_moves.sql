@@ -1,0 +1,1 @@
+SELECT source, target FROM docproc.legal_moves
