@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,12 @@ TABLES = (
     "index_builds",
 )
 """In an order in which their rows can be deleted."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are cores: much of the time of these tests is spent waiting for other processes."""
+    return (os.cpu_count() or 1) + 1
+
 
 MakeApp = Callable[..., App]
 
