@@ -44,6 +44,7 @@ class Catalogue:
         def write(conn: Conn) -> tuple[set[UUID], dict[str, bool]]:
             made = self._add_jobs(conn, target, rows)
             values = {**_target(target), "sources": Jsonb(rows), "complete": State.COMPLETE}
+            conn.execute(query("lock_jobs"), {"document_ids": ids})
             added = conn.execute(query("add_sources"), values).fetchall()
             return made, {row["uri"]: row["is_new"] for row in added}
 

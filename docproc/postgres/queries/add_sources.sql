@@ -1,22 +1,16 @@
 -- A changed file points at its new document at once, but readers see the old version until the new one is complete.
--- The job's row is locked, whatever its state: or it could complete meanwhile without seeing this source.
+-- The jobs are locked already, by the statement before, so that what is read here is their latest state.
 WITH wanted AS MATERIALIZED (
   SELECT DISTINCT ON (uri) *
     FROM jsonb_to_recordset(%(sources)s::jsonb) AS s (document_id uuid, uri text, n integer)
    ORDER BY uri, n DESC
 ), serving AS MATERIALIZED (
   SELECT embed_model, embed_version FROM docproc.serving WHERE user_id = %(user)s FOR SHARE
-), locked AS MATERIALIZED (
-  SELECT j.job_id FROM docproc.upload_jobs j
-   WHERE j.document_id IN (SELECT document_id FROM wanted)
-   ORDER BY j.job_id
-     FOR SHARE
 ), live AS (
   SELECT DISTINCT ON (j.document_id) j.document_id, j.job_id
     FROM docproc.upload_jobs j
-    JOIN locked USING (job_id)
     JOIN serving v ON v.embed_model = j.embed_model AND v.embed_version = j.embed_version
-   WHERE j.status = %(complete)s
+   WHERE j.status = %(complete)s AND j.document_id IN (SELECT document_id FROM wanted)
    ORDER BY j.document_id, (j.chunks_version = %(chunks_version)s) DESC, j.created_at DESC
 )
 INSERT INTO docproc.sources AS s (user_id, uri, document_id, live_job_id)

@@ -134,6 +134,7 @@ def test_a_source_that_comes_in_while_its_document_completes_is_shown(bench: Ben
 
     with ThreadPoolExecutor(1) as pool:
         with psycopg.connect(conninfo) as conn:
+            conn.execute(query("lock_jobs"), {"document_ids": [row["document_id"]]})
             conn.execute(query("add_sources"), values)
             completing = pool.submit(complete)
             waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -156,3 +157,25 @@ def test_the_first_word_on_the_providers_holds(bench: Bench) -> None:
         assert (caught.value.code, caught.value.exit_code) == ("config.mixed_providers", Exit.USAGE)
         assert caught.value.remedy
     assert bench.count("installation") == 1
+
+
+def test_a_source_that_comes_in_just_after_its_document_was_completed_by_another_is_shown(
+    bench: Bench, conninfo: str
+) -> None:
+    """The completing transaction commits while the new source waits for the job: it must see what it waited for."""
+    add(bench, "/a.md", "one")
+    for state in (State.PARSED, State.PARSE_VALIDATED, State.CHUNKS_STORED):
+        bench.sql("UPDATE docproc.upload_jobs SET status = %s", str(state))
+    (job,) = bench.queue().claim([State.CHUNKS_STORED], 1)
+    bench.make_whole(job.job_id)
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(conninfo) as completing:
+        completing.execute("UPDATE docproc.upload_jobs SET status = 'complete', claimed_by = NULL, lease_until = NULL")
+        completing.execute(query("begin_serving"), {"job_ids": [job.job_id]})
+        completing.execute(query("go_live"), {"job_ids": [job.job_id]})
+        adding = pool.submit(add, bench, "/b.md", "one")
+        waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        wait_until(lambda: adding.done() or bool(bench.sql(waiting)))
+        completing.commit()
+        assert adding.result(20) == "duplicate"
+    live = bench.sql("SELECT uri, live_job_id FROM docproc.sources ORDER BY uri")
+    assert {found["live_job_id"] for found in live} == {job.job_id}
