@@ -25,7 +25,7 @@ class Report:
     tally: Tally = field(default_factory=Tally)
     signal: Signals | None = None
     trouble: ProgramError | None = None
-    switch: Switch = field(default_factory=lambda: Switch(0, 0))
+    switch: Switch = field(default_factory=Switch)
     started: float = field(default_factory=time.monotonic)
 
     def add(self, entry: Ingested | Refused) -> None:

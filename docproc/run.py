@@ -89,7 +89,7 @@ def run(
 ) -> Report:
     """Ingests ``paths``, then drains the stages of ``commands``; with ``stay`` until none of their jobs is left open.
 
-    With ``rebuild`` what is shown with another chunker or model gets a job with the settings' own.
+    With ``rebuild`` what is shown with another model gets a job with the settings' own.
     After ``max_duration`` seconds it stops in good order. What stopped it once it was under way is in the report.
     """
     report = Report(goal=_goal(commands))

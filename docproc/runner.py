@@ -144,9 +144,7 @@ class Runner:
             waiting, free = self._waiting[stage.command], self._slots[stage.command] - busy[stage.command]
             if free > 0 and not waiting and not self._stopping.is_set():
                 jobs = self._claim(stage, free * stage.batch)
-                # Each job to be parsed is a call or two of its own: few are spread over the threads, so that none waits
-                # for another's answer while threads are free.
-                count = ceil(len(jobs) / free) if stage.command is Command.PARSE else stage.batch
+                count = ceil(len(jobs) / free) if stage.spread else stage.batch
                 waiting.extend(batches(jobs, count, stage.batch_bytes))
             for _ in range(min(free, len(waiting))):
                 future = pool.submit(self._run, stage, waiting.popleft())
@@ -207,7 +205,8 @@ class Runner:
     def _count(self, moved: Job, outcome: Outcome) -> None:
         with self._counting:
             if isinstance(outcome, Wait):
-                self._stay_until = max(self._stay_until, time.monotonic() + outcome.seconds * outcome.ours)
+                if outcome.ours:
+                    self._stay_until = max(self._stay_until, time.monotonic() + outcome.seconds)
                 return
             self.tally.reached[moved.status] += 1
             if moved.status not in FAILED:

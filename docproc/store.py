@@ -34,8 +34,8 @@ class Target:
 class Switch:
     """A change of model: the sources ``switched``, or how many shown ones are ``missing`` it, so that none was."""
 
-    missing: int
-    switched: int
+    missing: int = 0
+    switched: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +128,11 @@ class Catalogue(Protocol):
     def known(self, target: Target, sources: Sequence[Source]) -> list[Ingested]:
         """Those of ``sources`` that need nothing: same path, same bytes, and a job with this target."""
 
-    def add(self, target: Target, source: Source, raw_path: str) -> Ingested:
-        """``add_all`` of one source."""
-
     def add_all(self, target: Target, brought: Sequence[tuple[Source, str]]) -> list[Ingested]:
         """Records sources whose bytes are stored at a path each, with their jobs; equal bytes are one job."""
 
     def rebuild(self, target: Target) -> int:
-        """Makes a job with ``target`` for every document that is shown with another one; returns how many."""
+        """Makes a job with ``target`` for every document that is shown with another model; returns how many."""
 
     def switch(self, target: Target) -> Switch:
         """Shows all documents of the user with the model of ``target``, in one transaction, once none is without it."""

@@ -77,8 +77,10 @@ class Working:
         """Settles what was gathered, in one transaction."""
         changes, self._gathered = self._gathered, []
         if changes:
-            self._write(changes)
-            self._leases.let_go(job for job, _ in changes)
+            try:
+                self._write(changes)
+            finally:  # what cannot be settled must not be kept alive: its lease runs out, and others take it up
+                self._leases.let_go(job for job, _ in changes)
         self._flushed_at = time.monotonic()
 
     def advance(self, jobs: Sequence[Job], to: State) -> list[Job]:

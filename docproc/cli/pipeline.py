@@ -60,7 +60,7 @@ def embed(
     file: Config = None,
     user: User = None,
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Also embed what was embedded with another model than the settings name.")
+        bool, typer.Option("--rebuild", help="Also embed what is shown with another model than the settings name.")
     ] = False,
     max_duration: MaxDuration = None,
     quiet: Quiet = False,

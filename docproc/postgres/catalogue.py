@@ -32,10 +32,6 @@ class Catalogue:
         rows = self._db.rows("known_sources", values)
         return [Ingested(sources[row["n"] - 1], ids[row["n"] - 1], "unchanged") for row in rows]
 
-    def add(self, target: Target, source: Source, raw_path: str) -> Ingested:
-        """``add_all`` of one source."""
-        return self.add_all(target, [(source, raw_path)])[0]
-
     def add_all(self, target: Target, brought: Sequence[tuple[Source, str]]) -> list[Ingested]:
         """Records sources whose bytes are stored, with their jobs; the same bytes never make a second job."""
         ids = [document_id(target.user, source.sha) for source, _ in brought]
@@ -57,7 +53,7 @@ class Catalogue:
         return told
 
     def rebuild(self, target: Target) -> int:
-        """Makes a job with ``target`` for every document that is shown with another one; returns how many."""
+        """Makes a job with ``target`` for every document that is shown with another model; returns how many."""
 
         def write(conn: Conn) -> int:
             rows = conn.execute(query("shown_elsewhere"), _target(target)).fetchall()
@@ -68,18 +64,15 @@ class Catalogue:
 
     def switch(self, target: Target) -> Switch:
         """Shows all documents of the user with the model of ``target``, in one transaction, once none is without it."""
+        if self.serving(target.user) in (None, target.model):
+            return Switch()
         values = {**_target(target), "complete": State.COMPLETE}
 
         def write(conn: Conn) -> Switch:
-            serving = conn.execute(query("lock_serving"), values).fetchone()
-            if serving is None or (serving["embed_model"], serving["embed_version"]) == target.model:
-                return Switch(0, 0)
+            conn.execute(query("lock_serving"), values)
             (row,) = conn.execute(query("switch_model"), values).fetchall()
             return Switch(**row)
 
-        serving = self._db.rows("serving", values)
-        if not serving or (serving[0]["embed_model"], serving[0]["embed_version"]) == target.model:
-            return Switch(0, 0)  # nothing to lock for
         return self._db.attempt(write)
 
     def serving(self, user: str) -> tuple[str, str] | None:

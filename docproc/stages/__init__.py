@@ -46,12 +46,14 @@ class Stage(Protocol):
     """One command of the pipeline.
 
     ``run`` works on up to ``batch`` jobs, of up to ``batch_bytes`` (unless it is one), that were claimed together. A
-    job that it leaves is given back; an exception it raises is the outcome of those that it had not settled.
+    job that it leaves is given back; an exception it raises is the outcome of those that it had not settled. With
+    ``spread`` a few jobs are divided among the free threads instead of filling one batch: each is a call of its own.
     """
 
     command: Command
     batch: int
     batch_bytes: int
+    spread: bool
 
     def run(self, jobs: Sequence[Job], context: Context) -> None:
         """Works on ``jobs`` and settles each."""

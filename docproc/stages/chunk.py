@@ -23,6 +23,7 @@ class ChunkStage:
     command = Command.CHUNK
     batch = 32
     batch_bytes = 4_000_000
+    spread = False
 
     def __init__(self, storage: Storage, processes: int = 0) -> None:
         self._storage = storage

@@ -40,6 +40,7 @@ class EmbedStage:
     command = Command.EMBED
     batch = BATCH
     batch_bytes = sys.maxsize
+    spread = False
 
     def __init__(self, vectors: Vectors, embedder: Embedder, limits: Limits, settings: EmbedderSettings) -> None:
         self.vectors = vectors

@@ -35,6 +35,7 @@ class ParseStage:
     command = Command.PARSE
     batch = 16
     batch_bytes = 1_000_000
+    spread = True
 
     def __init__(self, calls: ParseCalls, storage: Storage, parser: Parser, settings: ParserSettings) -> None:
         self._calls = calls

@@ -49,6 +49,7 @@ class ValidateStage:
     command = Command.VALIDATE
     batch = 16
     batch_bytes = 1_000_000
+    spread = False
 
     def __init__(self, calls: ParseCalls, storage: Storage, settings: ValidateSettings) -> None:
         self._calls = calls

@@ -27,7 +27,7 @@ DOCUMENTS = 4
 PAGES = 2
 """Pages that go through the paid parser: those of the one PDF."""
 
-STEPS = {"database.statement": 120, "database.committed": 60}
+STEPS = {"database.statement": 83, "database.committed": 37}
 """In the short form, every how many statements or commits the run dies once; a run has about 200 and 85 of them."""
 
 PLACES = (
@@ -153,13 +153,13 @@ def test_a_run_that_dies_at_its_nth_statement_is_finished_by_the_next(
         seen.append(f"{n:4} {where}")
         tell(seen[-1])
         n += step
-    assert seen, f"the run was over after {n} of {point}"
+    assert len(seen) >= 2, f"the run was over after {n} of {point}"
 
 
 def test_a_run_that_dies_before_a_write_is_finished_by_the_next(
     server: str, migrated: str, services: Mocks, tmp_path: Path, seed: int, tell: Callable[[str], None]
 ) -> None:
-    for place in PLACES if LONG else random.Random(seed).sample(PLACES, 1):
+    for place in PLACES if LONG else random.Random(seed).sample(PLACES, 3):
         where = die_and_finish(new_round(server, services, tmp_path / place), f"database.statement@{place}")
         assert where == f"database.statement {place}"
         tell(where)

@@ -27,6 +27,7 @@ class Slow:
     command = Command.PARSE
     batch = 1
     batch_bytes = 1
+    spread = False
 
     def __init__(self, seconds: float, effects: Counter[UUID]) -> None:
         self.seconds = seconds

@@ -26,6 +26,7 @@ class Acting:
     command: Command = Command.CHUNK
     batch: int = 1
     batch_bytes: int = 1_000_000
+    spread: bool = False
     jobs: list[Job] = field(default_factory=list)
 
     def run(self, jobs: Sequence[Job], context: Context) -> None:

@@ -1,1 +1,1 @@
-SELECT embed_model, embed_version FROM docproc.serving WHERE user_id = %(user)s FOR UPDATE
+SELECT 1 FROM docproc.serving WHERE user_id = %(user)s FOR UPDATE

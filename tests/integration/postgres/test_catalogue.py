@@ -30,7 +30,7 @@ def source(uri: str, content: str) -> Source:
 def add(bench: Bench, uri: str, content: str, target: Target = TARGET) -> str:
     made = source(uri, content)
     raw = f"storage://raw/{target.user}/{document_id(target.user, made.sha)}.md"
-    return Catalogue(bench.database, "host:1:1:tester").add(target, made, raw).outcome
+    return Catalogue(bench.database, "host:1:1:tester").add_all(target, [(made, raw)])[0].outcome
 
 
 def shown(bench: Bench) -> list[tuple[str, str]]:

@@ -100,7 +100,7 @@ def test_a_source_and_its_job_are_added_once(bench: Bench, forgetful: Forgetful)
     forgetful.lost = 1
     target = Target("default", "markdown-simple@1", "m", "d4-f1")
     source = Source("/a.md", ".md", sha256(b"a"), 1)
-    Catalogue(forgetful, "host:1:1:tester").add(target, source, "storage://raw/default/a.md")
+    Catalogue(forgetful, "host:1:1:tester").add_all(target, [(source, "storage://raw/default/a.md")])
     assert (bench.count("upload_jobs"), bench.count("sources"), bench.count("job_events")) == (1, 1, 1)
 
 
