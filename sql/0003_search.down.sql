@@ -1,3 +1,4 @@
+-- loses: index_builds
 DROP FUNCTION docproc.search_hybrid, docproc.search, docproc.matching, docproc.query_terms, docproc.nearest,
               docproc.through_index, docproc.nearest_statement, docproc.model_in_use;
 DROP VIEW docproc.search_model;

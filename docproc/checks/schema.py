@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from docproc.checks import Check, Deployment, Finding, ok, problem
 from docproc.checks.looking import look, only_read
-from docproc.checks.shipped import SHIPPED, Catalogue, Difference, differences, invalid, unexpected
 from docproc.postgres import migrations
+from docproc.postgres.shipped import SHIPPED, Catalogue, Difference, differences, invalid, unexpected
 
 
 def current(it: Deployment) -> Finding:
@@ -70,10 +70,12 @@ def extras(it: Deployment) -> Finding:
 
 
 def _told(found: list[Difference], well: str) -> Finding:
+    """What was found, with the SQL that mends it; an index that is built after its migration is for ``migrate``."""
     if not found:
         return ok(well)
-    sql = [difference.sql for difference in found]
-    return problem("; ".join(map(str, found)), "\n".join(sql) if all(sql) else "")
+    later = {f"docproc.{build.name}" for build in migrations.builds()}
+    remedies = [_MIGRATE if one.what != "changed" and one.name in later else one.sql for one in found]
+    return problem("; ".join(map(str, found)), "\n".join(dict.fromkeys(remedies)) if all(remedies) else "")
 
 
 def _live(it: Deployment) -> Catalogue:
@@ -104,6 +106,7 @@ _PLURALS = {
 }
 _AS_SHIPPED = "as the migrations make it"
 _MEND = "run the SQL that is given, or restore a backup"
+_MIGRATE = "docproc migrate"
 _LEDGER, _SET_UP = ("database.readable",), ("schema.current", "schema.known", "extension.installed")
 _COLUMNS = "schema.columns"
 CHECKS = (

@@ -1,124 +1,251 @@
-"""Migrations: the files in ``sql/``, a ledger with checksums, all pending ones applied in one transaction."""
+"""Migrations: the files in ``sql/``, a ledger with checksums, all pending ones and their proofs in one transaction."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 
-from docproc.errors import ConfigError, DatabaseError, SchemaError
-from docproc.model import sha256
+from docproc.errors import DatabaseError, SchemaError
+from docproc.postgres import migration_builds, migration_checks, migration_files
 from docproc.postgres.database import Database, query
+from docproc.postgres.migration_plans import LIMITS, Limits, Plan, applied, milliseconds, plan, refuse_foreign, script
+from docproc.redaction import words_of
 
 if TYPE_CHECKING:
     from docproc.postgres.database import Conn
+    from docproc.postgres.migration_files import Build, Migration, Migrations
+    from docproc.postgres.shipped import Difference
 
-_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.up\.sql")
+__all__ = [
+    "LIMITS",
+    "Limits",
+    "Migrated",
+    "Plan",
+    "Verified",
+    "applied",
+    "builds",
+    "check",
+    "fingerprint",
+    "latest",
+    "migrate",
+    "open_ledger",
+    "pending",
+    "shipped",
+    "verify",
+    "version",
+    "written",
+]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Migration:
-    """One step of the schema: ``up`` and ``down`` are SQL, ``checksum`` is the SHA-256 of ``up``."""
+class Migrated:
+    """What a migration came to: the versions, the steps ``done`` (``up 0001_pipeline``), the indexes ``built`` after.
+
+    ``pending`` has the indexes that could not be built, with the reason: the pipeline works without them, and the
+    next ``docproc migrate`` goes on there.
+    """
+
+    before: int
+    after: int
+    done: tuple[str, ...] = ()
+    built: tuple[str, ...] = ()
+    pending: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """How a database is not what its version says: its schema, its data, and the indexes still to be built."""
 
     version: int
-    name: str
-    up: str
-    down: str
+    differences: tuple[Difference, ...] = ()
+    problems: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
 
     @property
-    def checksum(self) -> str:
-        """SHA-256 of ``up``, as the ledger holds it."""
-        return sha256(self.up.encode())
+    def is_whole(self) -> bool:
+        """Whether nothing was found."""
+        return not (self.differences or self.problems or self.pending)
 
 
-def folder() -> Path:
-    """Where the migrations are: beside the package in a checkout, inside it when installed from a wheel."""
-    package = Path(__file__).parent.parent
-    inside = package / "sql"
-    return inside if inside.is_dir() else package.parent / "sql"
-
-
-@cache
 def shipped() -> tuple[Migration, ...]:
     """The migrations that this version of docproc knows, in order."""
-    found = []
-    for path in sorted(folder().glob("*.up.sql")):
-        match = _NAME.fullmatch(path.name)
-        if match is None:
-            raise ValueError(f"{path.name} is not named NNNN_name.up.sql")
-        down = path.with_name(path.name.replace(".up.sql", ".down.sql"))
-        found.append(Migration(int(match[1]), match[2], path.read_text("utf-8"), down.read_text("utf-8")))
-    return tuple(found)
+    return migration_files.known().steps
 
 
 def latest() -> int:
     """The schema version that this docproc works with."""
-    return shipped()[-1].version
+    return migration_files.known().latest
 
 
-def applied(conn: Conn) -> dict[int, str]:
-    """Version and checksum of the migrations that a database has; empty when it has none."""
-    exists = conn.execute(query("ledger_exists")).fetchone()
-    if exists is None or not exists["present"]:
-        return {}
-    return {row["version"]: row["checksum"] for row in conn.execute(query("ledger")).fetchall()}
+def builds() -> tuple[Build, ...]:
+    """The indexes that are built after the transaction of their migration, as this docproc wants them."""
+    return migration_builds.wanted(migration_files.known(), latest())
+
+
+def version(database: Database) -> int:
+    """The last migration that the database has, whoever knows it; 0 when it has none."""
+    with database.transaction() as conn:
+        return max(applied(conn), default=0)
+
+
+def fingerprint(database: Database) -> str:
+    """SHA-256 over the live schema and the ledger's versions and checksums; empty where nothing is set up."""
+    with database.transaction() as conn:
+        return migration_checks.fingerprint(conn, applied(conn))
 
 
 def check(database: Database) -> int:
     """The database's schema version. Raises SchemaError unless it is exactly the one this docproc knows."""
     with database.transaction() as conn:
         have = applied(conn)
-    version = max(have, default=0)
-    if version < latest():
-        what = "the database is not set up for docproc" if not have else f"the database has schema {version}"
+    found = max(have, default=0)
+    if found < latest():
+        what = "the database is not set up for docproc" if not have else f"the database has schema {found}"
         raise SchemaError("schema.old", what, why=f"this docproc needs schema {latest()}")
-    _refuse_foreign(have)
-    return version
+    refuse_foreign(have, migration_files.known())
+    return found
 
 
-def migrate(database: Database, *, to: int | None = None) -> list[str]:
-    """Brings the schema to version ``to`` (default: the latest), whole or not at all; returns what was done.
-
-    One process at a time: the others wait for a lock that ends with the transaction. Raises SchemaError when the
-    database holds migrations this docproc does not know or whose file was edited since.
-    """
-    target = latest() if to is None else to
-    if target not in (0, *(m.version for m in shipped())):
-        raise ConfigError("config.invalid", f"there is no migration {target}", why=f"versions are 1 to {latest()}")
+def open_ledger(database: Database) -> None:
+    """Makes the schema with its ledger and the history of deployments where they are not there yet."""
     with database.transaction() as conn:
-        conn.execute(query("migration_lock"))
-        try:
-            conn.execute(query("create_ledger"))
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise _failed("0000_ledger", error) from error
+        _make_ledger(conn)
+
+
+def pending(database: Database, *, to: int | None = None, known: Migrations | None = None) -> Plan:
+    """What ``migrate`` would do; changes nothing, and raises what it would raise before the first step."""
+    with database.transaction() as conn:
+        return plan(conn, to=to, known=known)
+
+
+def written(database: Database, *, to: int | None = None, lose_data: bool = False, limits: Limits = LIMITS) -> str:
+    """The script for psql that does what ``migrate`` would do. It depends on what the database has."""
+    known = migration_files.known()
+    with database.transaction() as conn:
+        return script(conn, plan(conn, to=to, known=known), known, lose_data=lose_data, limits=limits)
+
+
+def verify(database: Database, *, known: Migrations | None = None, limits: Limits = LIMITS) -> Verified:
+    """Compares a database with what its version says, its data too; only reads.
+
+    Raises SchemaError when the database is not set up, or has migrations that ``known`` has not.
+    """
+    known = known or migration_files.known()
+    with database.transaction() as conn:
+        conn.execute(query("only_read"), {"milliseconds": milliseconds(limits.statement)})
         have = applied(conn)
-        _refuse_foreign(have)
-        up = [m for m in shipped() if m.version not in have and m.version <= target]
-        down = [m for m in reversed(shipped()) if m.version in have and m.version > target]
-        return [*_go(conn, up, "up"), *_go(conn, down, "down")]
+        if not have:
+            raise SchemaError("schema.old", "the database is not set up for docproc", why="it has no migration")
+        refuse_foreign(have, known)
+        at = max(have)
+        differences = migration_checks.deviations(conn, known, at)
+        problems = [] if differences else migration_checks.problems(conn, known.upto(at))
+        left = migration_builds.pending(conn, known, at)
+    return Verified(at, tuple(differences), tuple(problems), tuple(build.name for build in left))
 
 
-def _go(conn: Conn, migrations: Iterable[Migration], way: str) -> list[str]:
-    done = []
-    for migration in migrations:
-        name = f"{migration.version:04}_{migration.name}"
-        try:
-            conn.execute((migration.up if way == "up" else migration.down).encode())
-        except psycopg.Error as error:
-            raise _failed(name, error) from error
-        values = {"version": migration.version, "name": migration.name, "checksum": migration.checksum}
-        conn.execute(query("record_migration" if way == "up" else "forget_migration"), values)
-        done.append(f"{way} {name}")
-    return done
+def migrate(
+    database: Database,
+    *,
+    to: int | None = None,
+    lose_data: bool = False,
+    known: Migrations | None = None,
+    limits: Limits = LIMITS,
+) -> Migrated:
+    """Brings the schema to version ``to`` (default: the latest), whole and proven or not at all; then builds indexes.
+
+    One process at a time. Raises SchemaError, with nothing changed, when the database holds migrations that ``known``
+    (default: the shipped ones) has not or whose file was edited since; when somebody is in the way for longer than
+    ``limits`` allow; when the schema or the data are not as they should be afterwards; and when a step back would lose
+    rows, unless ``lose_data``.
+    """
+    known = known or migration_files.known()
+    found = pending(database, to=to, known=known)
+    left = found.builds
+    if found.steps or not found.ledger:
+        with database.transaction() as conn:
+            found = _take_turn(conn, to, known, limits)
+            if found.steps:
+                _go(conn, found, known, lose_data=lose_data)
+            left = migration_builds.pending(conn, known, found.after)
+    for step in found.steps:
+        log.info("migrated", extra={"migration": step})
+    failed = migration_builds.finish(database, left, limits.lock)
+    built = tuple(build.name for build in left if build.name not in failed)
+    return Migrated(found.before, found.after, found.steps, built, tuple(failed.items()))
+
+
+def _take_turn(conn: Conn, to: int | None, known: Migrations, limits: Limits) -> Plan:
+    """Waits for its turn, makes the ledger, and looks again: another process may have been at it meanwhile."""
+    _limit(conn, limits.turn, limits)
+    try:
+        conn.execute(query("migration_lock"))
+    except psycopg.errors.LockNotAvailable:
+        why = f"it was waited for {limits.turn:g} s; nothing was changed"
+        raise SchemaError("schema.busy", "another process migrates this database", why=why) from None
+    _limit(conn, limits.lock, limits)
+    _make_ledger(conn)
+    return plan(conn, to=to, known=known)
+
+
+def _make_ledger(conn: Conn) -> None:
+    with _told("0000_ledger"):
+        conn.execute(query("create_ledger"))
+
+
+def _go(conn: Conn, found: Plan, known: Migrations, *, lose_data: bool) -> None:
+    stood = {str(difference) for difference in migration_checks.deviations(conn, known, found.before)}
+    if not lose_data:
+        with _told("back"):
+            migration_checks.refuse_losses(conn, found.losses)
+    for step in found.up:
+        with _told(step.title):
+            conn.execute(step.up.encode())
+        _prove_data(conn, step)
+        values = {"version": step.version, "name": step.name, "checksum": step.checksum}
+        conn.execute(query("record_migration"), values)
+    for step in found.down:
+        with _told(step.title):
+            conn.execute(step.down.encode())
+        conn.execute(query("forget_migration"), {"version": step.version})
+    if found.down and found.after:
+        _prove_data(conn, known.upto(found.after)[-1])
+    wrong = [str(difference) for difference in migration_checks.deviations(conn, known, found.after)]
+    told = [f"{one} (was so before)" if one in stood else one for one in wrong]
+    migration_checks.refuse(f"the schema is not version {found.after} afterwards; nothing was changed", told)
+
+
+def _prove_data(conn: Conn, step: Migration) -> None:
+    with _told(f"{step.title}.check"):
+        found = migration_checks.problems(conn, [step])
+    migration_checks.refuse(f"the data are not as {step.title} needs them; nothing was changed", found)
+
+
+def _limit(conn: Conn, lock: float, limits: Limits) -> None:
+    values = {"lock": milliseconds(lock), "statement": milliseconds(limits.statement)}
+    conn.execute(query("migration_limits"), values)
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Says which migration an error of the database belongs to."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _failed(name, error) from error
 
 
 def _failed(name: str, error: psycopg.Error) -> Exception:
-    why = (str(error).strip().splitlines() or [""])[0]
+    why = words_of(error)
+    if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected):
+        return SchemaError("schema.busy", f"migration {name} did not get its lock; nothing was changed", why=why)
     if isinstance(error, psycopg.errors.UndefinedFile | psycopg.errors.FeatureNotSupported) and "extension" in why:
         return DatabaseError("database.extension", "pgvector is not installed on the server", why=why)
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
@@ -128,15 +255,6 @@ def _failed(name: str, error: psycopg.Error) -> Exception:
             why=why,
             try_="run docproc migrate with a role that may create schemas and the extension vector",
         )
-    if isinstance(error, psycopg.OperationalError):
+    if isinstance(error, psycopg.OperationalError) and not isinstance(error, psycopg.errors.QueryCanceled):
         return error
     return SchemaError("schema.failed", f"migration {name} failed; nothing was changed", why=why)
-
-
-def _refuse_foreign(have: dict[int, str]) -> None:
-    ours = {m.version: m for m in shipped()}
-    for version, checksum in have.items():
-        if version not in ours:
-            raise SchemaError("schema.new", f"the database has schema {version}", why=f"this docproc knows {latest()}")
-        if checksum != ours[version].checksum:
-            raise SchemaError("schema.edited", f"migration {version:04} is not the file that was applied")

@@ -1,4 +1,4 @@
-"""The shipped schema in checks/shipped.json is what the migrations make; differences from it are named one by one."""
+"""The shipped schema in postgres/shipped.json is what the migrations make; differences from it are named one by one."""
 
 from __future__ import annotations
 
@@ -10,26 +10,32 @@ from pathlib import Path
 import pytest
 
 import docproc
-from docproc.checks import shipped
 from docproc.checks.database import WRITES
-from docproc.postgres.database import Database, query
+from docproc.postgres import migration_checks, migration_files, migrations, shipped
+from docproc.postgres.database import Database
 
 FILE = Path(shipped.__file__).with_name("shipped.json")
 QUERIES = Path(docproc.__file__).parent / "postgres" / "queries"
 
 
-def made(database: Database) -> list[list[str]]:
-    """Kind, name and definition of everything that the migrations make."""
-    with database.transaction() as conn:
-        conn.execute(query("names_in_full"))
-        rows = conn.execute(query("live_catalogue")).fetchall()
-        moves = conn.execute(query("legal_moves")).fetchall()
-    found = [[row["kind"], row["name"], row["definition"]] for row in rows]
-    return sorted(found + [[f"move {move['source']}", move["target"], ""] for move in moves])
+def made(database: Database) -> list[list[object]]:
+    """Kind, name, definition, first and last version of everything that the migrations ever make."""
+    known = migration_files.read(migration_files.folder())
+    migrations.open_ledger(database)
+    found: dict[tuple[str, str, str], int] = {}
+    rows: list[list[object]] = []
+    for version in (0, *(step.version for step in known.steps)):
+        migrations.migrate(database, to=version, known=known)
+        with database.transaction() as conn:
+            now = {(kind, name, text) for (kind, name), text in migration_checks.live(conn).items()}
+        rows += [[*gone, found.pop(gone), version] for gone in sorted(set(found) - now)]
+        found |= dict.fromkeys(now - set(found), version)
+    still: list[list[object]] = [[*thing, since, None] for thing, since in found.items()]
+    return sorted([*rows, *still], key=str)
 
 
-def test_the_file_is_what_the_migrations_make(database: Database) -> None:
-    rows = made(database)
+def test_the_file_is_what_the_migrations_make(empty_database: Database) -> None:
+    rows = made(empty_database)
     if os.environ.get("DOCPROC_WRITE_SHIPPED"):
         FILE.write_text("[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n", "utf-8")
     assert json.loads(FILE.read_text("utf-8")) == rows, f"run DOCPROC_WRITE_SHIPPED=1 pytest {__file__}"
@@ -53,6 +59,7 @@ def test_the_rights_that_are_asked_for_are_those_that_the_statements_use() -> No
         for table in re.findall(r"DELETE FROM docproc\.(\w+)", text):
             used.setdefault(table, set()).add("DELETE")
     used.pop("schema_migrations")  # written by whoever migrates
+    used.pop("deployments", None)  # written by whoever deploys
     used.setdefault("index_builds", set()).update(("INSERT", "UPDATE"))  # by a function
     assert {table: tuple(sorted(privileges)) for table, privileges in used.items()} == WRITES
 

@@ -1,10 +1,12 @@
 -- Everything of the schema that docproc's migrations make, one row each: its kind, its name, and how it is defined.
--- Where the extension lives is taken out of the names: that is the server's choice.
+-- Where the extension lives is taken out of the names: that is the server's choice. The history of deployments is left
+-- out: it stands beside the ledger and belongs to no version of the schema.
 WITH home AS (
   SELECT coalesce((SELECT quote_ident(n.nspname) || '.' FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
                     WHERE e.extname = 'vector'), '') AS prefix
 ), ours AS (
   SELECT c.oid, c.relname, c.relkind FROM pg_class c WHERE c.relnamespace = to_regnamespace('docproc')
+                                                AND c.relname <> 'deployments'
 ), found (kind, name, definition) AS (
   SELECT 'table', relname::text, '' FROM ours WHERE relkind IN ('r', 'p')
   UNION ALL

@@ -1,16 +1,21 @@
-"""The schema as this version of docproc ships it, and how a live one differs from it."""
+"""The schema as every version of the migrations makes it, and how a live one differs from that."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 
 Catalogue = Mapping[tuple[str, str], str]
 """Kind and name of everything in the schema, with its definition, as ``live_catalogue.sql`` gives them."""
+
+Row = tuple[str, str, str, int, int | None]
+"""Kind, name and definition, the version that made it, and the version that it was gone with (None: it is there)."""
+
+KINDS = ("table", "column", "constraint", "index", "statistics", "trigger", "function", "view")
+"""What a catalogue is made of, beside the ``move STATE`` rows that say which changes of state are allowed."""
 
 INDEX_ON_VECTORS = re.compile(r"docproc\.document_vector_buffer_(hnsw|halfvec)_[0-9a-f]{12}")
 """Built after a run, one a model; the check ``data.index`` looks after them."""
@@ -29,25 +34,37 @@ class Difference:
         return f"{self.what} {self.kind} {self.name}"
 
 
-@cache
-def _read() -> dict[tuple[str, str], str]:
-    rows = json.loads((files("docproc.checks") / "shipped.json").read_text("utf-8"))
-    return {(kind, name): definition for kind, name, definition in rows}
+def catalogue(rows: Iterable[Row], version: int) -> Catalogue:
+    """What ``rows`` hold at ``version``."""
+    return {
+        (kind, name): definition
+        for kind, name, definition, since, until in rows
+        if since <= version and (until is None or version < until)
+    }
 
 
-SHIPPED: Catalogue = _read()
-"""What the migrations make; a test writes and guards the file."""
+def _read() -> tuple[Row, ...]:
+    rows = json.loads((files("docproc.postgres") / "shipped.json").read_text("utf-8"))
+    return tuple((kind, name, definition, since, until) for kind, name, definition, since, until in rows)
 
 
-def differences(live: Catalogue, kinds: tuple[str, ...]) -> list[Difference]:
-    """What of ``kinds`` is missing in ``live`` or defined in another way than shipped."""
+ROWS = _read()
+"""What the migrations make, version by version; a test writes and guards the file."""
+
+SHIPPED: Catalogue = {(kind, name): definition for kind, name, definition, _, until in ROWS if until is None}
+"""What the latest of them makes."""
+
+
+def differences(live: Catalogue, kinds: Container[str], shipped: Catalogue | None = None) -> list[Difference]:
+    """What of ``kinds`` is missing in ``live`` or defined in another way than ``shipped`` (by default the latest)."""
+    shipped = SHIPPED if shipped is None else shipped
     found = []
-    for (kind, name), definition in SHIPPED.items():
+    for (kind, name), definition in shipped.items():
         if kind not in kinds:
             continue
         have = live.get((kind, name))
         if have is None:
-            found.append(Difference("missing", kind, name, _make(kind, name, definition, live)))
+            found.append(Difference("missing", kind, name, _make(kind, name, definition, live, shipped)))
         elif _plain(kind, have) != _plain(kind, definition):
             found.append(Difference("changed", kind, name, _change(kind, name, definition, have)))
     return found
@@ -61,7 +78,7 @@ def invalid(live: Catalogue) -> list[Difference]:
 
 def unexpected(live: Catalogue) -> list[Difference]:
     """What stands in the schema and is not docproc's; the other half of a renaming is not told twice."""
-    renamed = {new for kind, name in SHIPPED if kind == "column" and (new := _renamed(name, live))}
+    renamed = {new for kind, name in SHIPPED if kind == "column" and (new := _renamed(name, live, SHIPPED))}
     return [
         Difference("unexpected", kind, name)
         for kind, name in live
@@ -72,7 +89,7 @@ def unexpected(live: Catalogue) -> list[Difference]:
     ]
 
 
-def _make(kind: str, name: str, definition: str, live: Catalogue) -> str:
+def _make(kind: str, name: str, definition: str, live: Catalogue, shipped: Catalogue) -> str:
     table, _, part = name.partition(".")
     match kind:
         case "index" | "statistics" | "trigger" | "function":
@@ -81,7 +98,7 @@ def _make(kind: str, name: str, definition: str, live: Catalogue) -> str:
             return f"CREATE VIEW {name} AS{definition}"
         case "constraint":
             return f"ALTER TABLE docproc.{table} ADD CONSTRAINT {part} {definition};"
-        case "column" if new := _renamed(name, live):
+        case "column" if new := _renamed(name, live, shipped):
             return f"ALTER TABLE docproc.{table} RENAME COLUMN {new.partition('.')[2]} TO {part};"
     return ""
 
@@ -123,17 +140,17 @@ def _column(definition: str, have: str) -> Iterator[str]:
         yield "DROP DEFAULT"
 
 
-def _renamed(name: str, live: Catalogue) -> str:
+def _renamed(name: str, live: Catalogue, shipped: Catalogue) -> str:
     """The column that ``name`` seems to have become: the only new one of its table with the same definition."""
     if ("column", name) in live:
         return ""
-    table, definition = name.partition(".")[0], SHIPPED["column", name]
+    table, definition = name.partition(".")[0], shipped["column", name]
     new = [
         other
         for (kind, other), have in live.items()
         if kind == "column"
         and other.startswith(f"{table}.")
-        and ("column", other) not in SHIPPED
+        and ("column", other) not in shipped
         and have == definition
     ]
     return new[0] if len(new) == 1 else ""
