@@ -70,7 +70,7 @@ class Leases:
                 try:
                     renewed = self._queue.renew(jobs) if jobs else set()
                 except DocprocError as error:
-                    log.warning("no heartbeat", extra={"code": error.code})
+                    log.warning("no heartbeat", extra={"code": error.code, "jobs": len(jobs)})
                     continue
                 self._extend(renewed)
 

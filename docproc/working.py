@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
 
+from docproc import logs
 from docproc.errors import ProgramError
-from docproc.model import Advance, Job, Outcome, Wait
+from docproc.model import Advance, Done, Fail, Job, Outcome, Retry, Wait
 from docproc.stages import Stage, outcome_of
-from docproc.states import State
+from docproc.states import FAILED, State
 
 if TYPE_CHECKING:
     from docproc.leases import Leases
     from docproc.store import Queue
+
+log = logging.getLogger(__name__)
 
 GATHER = 0.1
 """Seconds for which outcomes are gathered before they are settled: what a crash may undo, none of it paid for."""
@@ -48,6 +53,7 @@ class Working:
         self._settled = settled
         self._gathered: list[tuple[Job, Outcome]] = []
         self._flushed_at = time.monotonic()
+        self._begun: dict[UUID, float] = {}
 
     def run(self, stage: Stage) -> None:
         """Has ``stage`` work on the jobs; settles what it says, and gives back what it leaves. Raises ProgramError."""
@@ -97,6 +103,7 @@ class Working:
 
     def may_go_on(self, job: Job) -> bool:
         """Whether work on ``job`` may be begun: not when stopping, nor on a lease that may have run out."""
+        self._begun.setdefault(job.job_id, time.monotonic())
         return not self._stopping.is_set() and self._leases.are_good(job)
 
     def pause(self, seconds: float) -> bool:
@@ -126,6 +133,39 @@ class Working:
     def _write(self, changes: Sequence[tuple[Job, Outcome]]) -> list[Job | None]:
         moved = self._queue.settle_all(changes) if changes else []
         for (job, outcome), now in zip(changes, moved, strict=True):
-            if now is not None and (now.status is not job.status or isinstance(outcome, Wait)):
+            if now is None:
+                continue
+            self._log(job, outcome, now)
+            if now.status is not job.status or isinstance(outcome, Wait):
                 self._settled(now, outcome)
         return moved
+
+    def _log(self, job: Job, outcome: Outcome, now: Job) -> None:
+        # Most settles of a parse are waits between two looks at it, each of which has its own record.
+        level = logging.DEBUG if isinstance(outcome, Wait) else logging.INFO
+        if log.isEnabledFor(level):
+            moved = {"outcome": _name(job, outcome, now), "from": job.status, "to": now.status}
+            begun = self._begun.get(job.job_id, self._flushed_at)
+            log.log(
+                level, "settled", extra=logs.of(job) | moved | _said(outcome) | {"seconds": time.monotonic() - begun}
+            )
+
+
+def _name(job: Job, outcome: Outcome, now: Job) -> str:
+    """What came of it: attempts may be used up, and the store may refuse what a stage called done."""
+    if now.status in FAILED:
+        return "fail"
+    if isinstance(outcome, Done) and now.status is job.status:
+        return "retry"
+    return type(outcome).__name__.lower()
+
+
+def _said(outcome: Outcome) -> dict[str, object]:
+    match outcome:
+        case Retry() | Fail():
+            return {"code": outcome.error.code, "why": str(outcome.error)}
+        case Wait():
+            return {"waits": outcome.seconds, "note": outcome.note}
+        case Done() if outcome.note:
+            return {"note": outcome.note}
+    return {}

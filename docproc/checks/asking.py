@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from docproc.checks import Check, Deployment, Finding, Result, problem, skip
 from docproc.errors import DocprocError
+from docproc.redaction import words_of
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ class _Asking:
         except DocprocError as error:
             finding = problem(str(error), error.remedy)
         except Exception as error:
-            log.debug("check %s", check.id, exc_info=True)
-            why = (str(error).strip().splitlines() or [""])[0]
-            finding = problem(f"{type(error).__name__}: {why}", "run docproc -vv validate-deploy for the traceback")
+            log.debug("a check failed", extra={"check": check.id}, exc_info=error)
+            why = f"{type(error).__name__}: {words_of(error)}".removesuffix(": ")
+            finding = problem(why, "run docproc -vv validate-deploy for the traceback")
         self.answers.put((check.id, finding))

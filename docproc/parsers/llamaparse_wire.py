@@ -21,6 +21,7 @@ from docproc.errors import (
 from docproc.http import retry_after
 from docproc.model import Page, ParseResult
 from docproc.parsers import Progress
+from docproc.redaction import GAP, unquoted
 
 if TYPE_CHECKING:
     import httpx
@@ -108,7 +109,7 @@ class LlamaParse(ABC):
             raise
         with _reading():
             status = str(job["status"])
-            return Progress(_STATES.get(status, "waiting"), why=job.get("error_message") or status)
+            return Progress(_STATES.get(status, "waiting"), why=unquoted(job.get("error_message") or "") or status)
 
     def fetch(self, external_id: str) -> ParseResult:
         """The pages of a job that is ready; a page's plain text stands in where its Markdown is missing."""
@@ -247,7 +248,7 @@ def _unreadable(why: str) -> TransientError:
 
 
 def _reason(response: httpx.Response) -> str:
-    """The service's own words after a colon, from a FastAPI ``detail``; cut, and never with the key in them."""
+    """The service's own words after a colon, from a FastAPI ``detail``: cut, without quotations and without the key."""
     try:
         body = response.json()
     except ValueError:  # a page of HTML, as proxies send it: its status says all
@@ -256,5 +257,5 @@ def _reason(response: httpx.Response) -> str:
     if isinstance(detail, list):
         detail = "; ".join(str(part.get("msg", part)) if isinstance(part, dict) else str(part) for part in detail)
     key = response.request.headers.get("authorization", "").removeprefix("Bearer ")
-    words = str(detail or "")
-    return f": {words.replace(key, '…') if key else words}"[:200] if words else ""
+    words = unquoted(str(detail or "").replace(key or "\0", GAP))
+    return f": {words}" if words else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,12 +19,15 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from docproc import faultpoints
 from docproc.errors import DatabaseError
+from docproc.redaction import words_of
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
     Row = dict[str, Any]
     Conn = Connection[Row]
+
+log = logging.getLogger(__name__)
 
 POOL_SIZE = 6
 """Connections a process holds at most: stages spend their time at the APIs, not in the database."""
@@ -96,6 +100,7 @@ class Database:
         for this in tries:
             with this:
                 if this.retry_state.attempt_number > 1:
+                    log.info("the database is tried again", extra={"tries": this.retry_state.attempt_number})
                     self._come_back()
                 with self.transaction() as conn:
                     return work(conn)
@@ -193,13 +198,13 @@ def connect(conninfo: str) -> Conn:
         return psycopg.connect(conninfo, **_KWARGS)
     except psycopg.OperationalError as error:
         raise DatabaseError(
-            "database.unreachable", f"cannot reach the database {describe(conninfo)}", why=_first_line(error)
+            "database.unreachable", f"cannot reach the database {describe(conninfo)}", why=words_of(error)
         ) from None
     except psycopg.ProgrammingError as error:
         raise DatabaseError(
             "database.unreachable",
             "DATABASE_URL is not a Postgres address",
-            why=_first_line(error).split('"')[0].strip(),
+            why=words_of(error).split('"')[0].strip(),
         ) from None
 
 
@@ -215,7 +220,7 @@ def describe(conninfo: str) -> str:
 
 def in_our_words(error: psycopg.Error, conninfo: str) -> Exception:
     """A DatabaseError where the database as a whole is the trouble, else the error itself, for the caller to judge."""
-    state, why = error.sqlstate or "", _first_line(error)
+    state, why = error.sqlstate or "", words_of(error) or type(error).__name__
     if state in _NOT_SET_UP:
         return DatabaseError("database.not_set_up", "the database is not set up for docproc", why=why)
     if state.startswith(_PASSING) or (not state and isinstance(error, psycopg.OperationalError)):
@@ -223,7 +228,3 @@ def in_our_words(error: psycopg.Error, conninfo: str) -> Exception:
     if state.startswith(_FULL):
         return DatabaseError("database.full", f"the database {describe(conninfo)} has no room", why=why)
     return error
-
-
-def _first_line(error: psycopg.Error) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -9,6 +9,7 @@ import psycopg
 
 from docproc.errors import DatabaseError
 from docproc.postgres.database import Database, connect, query
+from docproc.redaction import words_of
 
 if TYPE_CHECKING:
     from docproc.postgres.database import Conn
@@ -89,7 +90,7 @@ class Indexes:
                 after, state="unfinished", why="the build was stopped" if way["free"] else "it is being built"
             )
         except (psycopg.Error, DatabaseError) as error:
-            return IndexState(kind, "failed", why=" ".join(str(error).split()))
+            return IndexState(kind, "failed", why=words_of(error))
 
     def stop(self) -> None:
         """Ends a build that is under way, from a signal or another thread; the next run begins it anew."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
@@ -77,12 +76,12 @@ def outcome_of(error: Exception, command: Command) -> Outcome:
     """The one place where a job's trouble becomes its outcome."""
     match error:
         case ThrottledError():
-            return Wait(error.pause.seconds or THROTTLED_PAUSE, error.what)
+            pause = error.pause.seconds or THROTTLED_PAUSE
+            log.info("a provider limits the rate", extra={"stage": command, "code": error.code, "waits": pause})
+            return Wait(pause, error.what)
         case PermanentError():
             return Fail(error)
         case JobError():
             return Retry(error)
-    # The frames without the message, which may hold the document's text.
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    log.error("unexpected %s in %s\n%s", type(error).__name__, command, frames)
+    log.error("an unexpected error", extra={"stage": command, "code": "job.unexpected"}, exc_info=error)
     return Retry(TransientError("job.unexpected", f"unexpected {type(error).__name__} in {command}"))

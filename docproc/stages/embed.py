@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from uuid import UUID
 
 from docproc import faultpoints
@@ -20,6 +23,8 @@ from docproc.stages import THROTTLED_PAUSE, Context, outcome_of
 from docproc.states import Command, State
 from docproc.store import Vectors
 
+log = logging.getLogger(__name__)
+
 BATCH = 64
 """Jobs embedded together: enough small documents to fill some requests, few enough to share among processes."""
 
@@ -29,6 +34,9 @@ PAGE = 2048
 ALONE_FROM = 3
 """The attempt from which on a document shares no request: what went wrong twice may be its own text's doing, and would
 cost its neighbours all their attempts. Not from the second on: a service that was down would get too many requests."""
+
+WORTH_TELLING = 1.0
+"""Seconds from which on a wait for the rate limit is logged."""
 
 TWIN_WAIT = 1.0
 """Seconds until a document is looked at again whose text is being bought for another one at this moment."""
@@ -71,12 +79,15 @@ class EmbedStage:
             turn = self._limits.turn(sum(chunk.tokens for chunk in wanted))
             if turn > PATIENCE:
                 raise ThrottledError("embed.throttled", "the rate limit is used up", pause=Pause(turn))
+            if turn > WORTH_TELLING:
+                log.info("waits for its turn", extra={"stage": self.command, "waits": turn})
             if not (context.pause(turn) and all(context.may_go_on(job) for job in jobs)):
                 return Answer(chunks, unsent=True)
+            sent = time.monotonic()
             self._send(jobs, wanted)
         except JobError as error:
             return Answer(chunks, error=error)
-        return Answer(chunks, wanted)
+        return Answer(chunks, wanted, seconds=time.monotonic() - sent)
 
     def _send(self, jobs: Sequence[Job], chunks: Sequence[PendingChunk]) -> None:
         call = self.vectors.begin_call("embed", jobs, tokens=sum(c.tokens for c in chunks), inputs=len(chunks))
@@ -127,6 +138,7 @@ class Answer:
     bought: Sequence[PendingChunk] = ()
     error: JobError | None = None
     unsent: bool = False
+    seconds: float = 0.0
 
 
 class _Embedding:
@@ -139,6 +151,8 @@ class _Embedding:
         self._model = (jobs[0].embed_model, jobs[0].embed_version)
         self._open = {job.job_id: job for job in jobs}
         self._missing: dict[UUID, int] = {}
+        self._total = sum(int(job.progress.get("embeds_total", 0)) for job in jobs)
+        self._answers, self._wanted = 0, 0
         self._requests: Iterator[list[PendingChunk]] = iter(())
         self._halves: deque[Sequence[PendingChunk]] = deque()
         self._asked_for: set[Text] = set()
@@ -155,7 +169,8 @@ class _Embedding:
 
     def _round(self) -> bool:
         """Buys what is missing; False when another round would not change anything."""
-        self._missing = self._vectors.link_owned(list(self._open.values()))
+        self._missing |= dict.fromkeys(self._open, 0) | self._vectors.link_owned(list(self._open.values()))
+        self._answers, self._wanted = 0, ceil(sum(map(self._missing.__getitem__, self._open)) / self._stage.max_inputs)
         self._complete_whole()
         self._advance([job for job in self._open.values() if job.status is State.CHUNKS_STORED], State.EMBEDDING_QUEUED)
         self._elsewhere.clear()
@@ -234,7 +249,22 @@ class _Embedding:
         else:
             for chunk in answer.bought:
                 self._missing[chunk.job_id] -= 1
+            self._log(answer)
             self._complete_whole()
+
+    def _log(self, answer: Answer) -> None:
+        self._answers += 1
+        if answer.bought and log.isEnabledFor(logging.INFO):
+            counts = {
+                "batch": self._answers,
+                "of": max(self._wanted, self._answers),
+                "jobs": len({chunk.job_id for chunk in answer.bought}),
+                "inputs": len(answer.bought),
+                "tokens": sum(chunk.tokens for chunk in answer.bought),
+                "embeds_done": self._total - sum(self._missing.values()),
+                "embeds_total": self._total,
+            }
+            log.info("embedded", extra={"stage": Command.EMBED, **counts, "seconds": answer.seconds})
 
     def _complete_whole(self) -> None:
         for job in [job for job in self._open.values() if not self._missing.get(job.job_id)]:

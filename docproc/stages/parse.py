@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
 
-from docproc import faultpoints
+from docproc import faultpoints, logs
 from docproc.errors import JobError, PermanentError, ThrottledError, TransientError
 from docproc.model import Done, Job, Outcome, Parsed, ParseResult, Wait
 from docproc.parsers import TEXT_EXTENSIONS, Parser
@@ -21,6 +22,8 @@ from docproc.stages.stored import is_whole, stored, write_pages, write_text
 from docproc.states import Command, State
 from docproc.storage import Storage, key, parsed_uri, sha256_of
 from docproc.store import ParseCall, ParseCalls
+
+log = logging.getLogger(__name__)
 
 GONE_AFTER = 60.0
 """Seconds after a submit in which "no such job" only means that the service's list is not up to date yet."""
@@ -84,6 +87,7 @@ class ParseStage:
             raise PermanentError("parse.submits_used_up", f"submitted {call.submits} times without a result")
         turn = self._until_turn(call)
         if turn > 0:
+            log.info("waits for its turn", extra={"stage": self.command, "job": job.job_id, "waits": turn})
             return Wait(turn, "the limit of submits", ours=True)
         with self._raw(job) as file:
             counted = pages_in_file(file, job.extension)
@@ -98,6 +102,8 @@ class ParseStage:
         external_id = self._hand_in(call, file_id, marking)
         faultpoints.reach("parse.after_submit")
         self._calls.submitted(call, external_id)
+        if log.isEnabledFor(logging.INFO):
+            log.info("submitted", extra=logs.of(job) | {"external_id": external_id, "submit": call.submits + 1})
         faultpoints.reach("parse.after_submitted")
         return self._queued(job, counted)
 
@@ -149,6 +155,9 @@ class ParseStage:
         assert call.external_id is not None
         age = call.seconds_since_submitted or 0.0
         progress = self._parser.poll(call.external_id)
+        if log.isEnabledFor(logging.INFO):
+            seen = {"external_id": call.external_id, "state": progress.state, "seconds": age}
+            log.info("looked at", extra=logs.of(job) | seen)
         match progress.state:
             case "ready":
                 return self._keep(job, self._fetch(call), call)

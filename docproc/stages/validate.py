@@ -15,6 +15,7 @@ from docproc.errors import PermanentError
 from docproc.model import Done, Fail, Job, Outcome, Page, Parsed, ParsedDocument, ParseResult
 from docproc.parsers import TEXT_EXTENSIONS
 from docproc.parsers.counting import can_count, pages_in_file
+from docproc.redaction import unquoted
 from docproc.settings import ValidateSettings
 from docproc.stages import Context, settle_each
 from docproc.stages.stored import (
@@ -38,9 +39,6 @@ MOST_NUMBERS = 2000
 
 MOST_NAMED = 100
 """Failed and missing pages that are named at most; all of them are counted."""
-
-MOST_REASON = 200
-"""Characters of a page's failure that are kept: the service's word may be a whole page of HTML."""
 
 
 class ValidateStage:
@@ -236,8 +234,8 @@ class PagesSeen:
 
 
 def _reason(error: str) -> str:
-    """A page's error on one line, without the characters that a database refuses."""
-    return " ".join(texts.normalise(error)[0].split())[:MOST_REASON]
+    """A page's error on one line, without the characters that a database refuses and without what it quotes."""
+    return unquoted(" ".join(texts.normalise(error)[0].split()))
 
 
 def _listed(numbers: Iterable[int]) -> str:
