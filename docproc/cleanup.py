@@ -35,9 +35,19 @@ def sweep(store: PostgresStore, storage: Storage, *, dry_run: bool) -> list[Swep
     swept = [Swept("expired leases", expired), *(Swept(what, count) for what, count in orphans.items())]
     return [
         *swept,
+        Swept("trials of killed processes", _remove_trials(store, storage, dry_run=dry_run)),
         Swept("stored objects of no job", _sweep_objects(store, storage, dry_run=dry_run)),
         Swept("objects of killed processes", storage.sweep(YOUNG, dry_run=dry_run)),
     ]
+
+
+def _remove_trials(store: PostgresStore, storage: Storage, *, dry_run: bool) -> int:
+    left = store.trials.left_behind(YOUNG)
+    if not dry_run:
+        for user in left:
+            store.trials.remove(user)
+            storage.purge(user)
+    return len(left)
 
 
 def _sweep_objects(store: PostgresStore, storage: Storage, *, dry_run: bool) -> int:

@@ -12,12 +12,13 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
-from docproc import faultpoints
+from docproc import faultpoints, logs
 from docproc.errors import DocprocError, PermanentError, TransientError
 from docproc.model import Advance, Chunked, Done, Fail, Job, Outcome, Parsed, Retry, Wait
 from docproc.postgres import products, publishing
 from docproc.postgres.database import Database, query
 from docproc.postgres.publishing import RefusedError
+from docproc.redaction import redact
 from docproc.states import FINAL, TRANSITIONS, State, path, transition_from
 from docproc.store import Backlog, Chosen, Retried
 
@@ -33,12 +34,16 @@ RESCUE_BATCH = 500
 
 
 class Queue:
-    """The queue over ``upload_jobs`` for one owner (one docproc process)."""
+    """The queue over ``upload_jobs`` for one owner (one docproc process).
 
-    def __init__(self, database: Database, owner: str, settings: RunnerSettings) -> None:
+    With ``only`` it is as if there were no jobs but that user's.
+    """
+
+    def __init__(self, database: Database, owner: str, settings: RunnerSettings, *, only: str | None = None) -> None:
         self._db = database
         self.owner = owner
         self._settings = settings
+        self._only = only
         self.tries = 0
 
     def claim(self, states: Sequence[State], limit: int, *, now: datetime | None = None) -> list[Job]:
@@ -48,6 +53,7 @@ class Queue:
             "limit": limit,
             "owner": self.owner,
             "lease": self._settings.lease,
+            "only": self._only,
             "now": now,
         }
 
@@ -91,6 +97,7 @@ class Queue:
         try:
             held = self._db.attempt(write)
         except RefusedError as refused:
+            _log_refused(changes, refused)
             return self.settle_all([(j, refused.instead.get(j.job_id, outcome)) for j, outcome in changes])
         except psycopg.Error as error:
             return self._apart(changes, error)
@@ -99,7 +106,7 @@ class Queue:
     def _moved(self, job: Job, to: State, held: Set[UUID]) -> Job | None:
         if job.job_id in held:
             return replace(job, status=to)
-        log.info("a settle was refused: the lease was lost", extra={"job": str(job.job_id), "fence": job.fence})
+        log.info("a settle was refused: the lease was lost", extra=logs.of(job))
         return None
 
     def _apart(self, changes: Sequence[tuple[Job, Outcome]], error: psycopg.Error) -> list[Job | None]:
@@ -109,7 +116,8 @@ class Queue:
         ((job, outcome),) = changes
         if not isinstance(outcome, Done):
             raise error
-        log.error("the database refused a product", extra={"job": str(job.job_id), "sqlstate": error.sqlstate})
+        seen = {"code": "job.unexpected", "sqlstate": error.sqlstate}
+        log.error("the database refused a product", extra=logs.of(job) | seen)
         trouble = TransientError("job.unexpected", f"unexpected {type(error).__name__} while its product was written")
         return [self.settle(job, Retry(trouble))]
 
@@ -168,7 +176,7 @@ class Queue:
 
     def backlog(self, states: Sequence[State]) -> Backlog:
         """How much is left to do in ``states``."""
-        (row,) = self._db.rows("backlog", {"states": [str(s) for s in states]})
+        (row,) = self._db.rows("backlog", {"states": [str(s) for s in states], "only": self._only})
         return Backlog(row["open"], row["due"], row["next_due"])
 
     def _held(self, jobs: Iterable[Job]) -> dict[str, object]:
@@ -196,8 +204,8 @@ class Queue:
 
 
 def told(error: DocprocError) -> dict[str, str]:
-    """An error as ``last_error`` keeps it: code, what, why, remedy."""
-    return {"code": error.code, "what": error.what, "why": error.why, "remedy": error.remedy}
+    """An error as ``last_error`` keeps it: code, what, why, remedy, and no secret in any of them."""
+    return {"code": error.code, "what": redact(error.what), "why": redact(error.why), "remedy": redact(error.remedy)}
 
 
 def _target(job: Job, outcome: Done) -> State:
@@ -244,7 +252,14 @@ def _change(job: Job, outcome: Outcome, settings: RunnerSettings) -> dict[str, A
 
 
 def _error(error: DocprocError) -> dict[str, Any]:
-    return {"error": told(error), "keep_error": False, "code": error.code, "note": str(error)}
+    return {"error": told(error), "keep_error": False, "code": error.code, "note": redact(str(error))}
+
+
+def _log_refused(changes: Sequence[tuple[Job, Outcome]], refused: RefusedError) -> None:
+    for job, _ in changes:
+        instead = refused.instead.get(job.job_id)
+        if isinstance(instead, Retry | Fail):
+            log.info("a product was refused", extra=logs.of(job) | {"code": instead.error.code})
 
 
 def _product(outcome: Done) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from docproc.postgres.reads import Reads
 from docproc.postgres.runs import Runs
 from docproc.postgres.searching import Search
 from docproc.postgres.sweeping import Sweeping
+from docproc.postgres.trials import Trials
 from docproc.postgres.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 
 
 class PostgresStore:
-    """Everything that one docproc process, ``owner``, does in the database during one run."""
+    """Everything that one docproc process, ``owner``, does in the database in one run; ``only`` limits its queue."""
 
-    def __init__(self, database: Database, *, owner: str, run_id: UUID, settings: RunnerSettings) -> None:
+    def __init__(
+        self, database: Database, *, owner: str, run_id: UUID, settings: RunnerSettings, only: str | None = None
+    ) -> None:
         self.database = database
-        self.queue = Queue(database, owner, settings)
+        self.queue = Queue(database, owner, settings, only=only)
         self.catalogue = Catalogue(database, owner)
         self.parse_calls = ParseCalls(database, run_id)
         self.rate_limits = RateLimits(database)
@@ -34,3 +37,4 @@ class PostgresStore:
         self.runs = Runs(database, owner, run_id)
         self.reads = Reads(database)
         self.sweeping = Sweeping(database)
+        self.trials = Trials(database)

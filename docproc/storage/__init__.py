@@ -58,6 +58,9 @@ class Storage(Protocol):
     def keys(self, prefix: str) -> Iterator[str]:
         """Every key that begins with ``prefix``."""
 
+    def purge(self, user: str) -> None:
+        """Removes every object of ``user``, and every sign that there were some."""
+
     def age(self, key: str) -> float:
         """Seconds since the object under ``key`` was written; 0 when there is none."""
 

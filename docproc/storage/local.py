@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -118,6 +119,16 @@ class LocalStorage:
             key = path.relative_to(self._root).as_posix()
             if key.startswith(prefix) and path.is_file() and not path.name.startswith("."):
                 yield key
+
+    def purge(self, user: str) -> None:
+        """Removes the folders of ``user`` with all that is in them."""
+        try:
+            for folder in (self._path(f"raw/{user}"), self._path(f"parsed/{user}")):
+                if folder.is_dir():
+                    shutil.rmtree(folder)
+        except OSError as error:
+            why = str(error.strerror)
+            raise TransientError("storage.unavailable", f"cannot delete the files of {user}", why=why) from None
 
     def age(self, key: str) -> float:
         """Seconds since the file was written; 0 when there is none."""

@@ -159,6 +159,12 @@ class SupabaseStorage:
             else:
                 yield key
 
+    def purge(self, user: str) -> None:
+        """Removes every object of ``user``; folders are nothing by themselves here."""
+        for prefix in (f"raw/{user}/", f"parsed/{user}/"):
+            for key in list(self.keys(prefix)):
+                self.delete(key)
+
     def age(self, key: str) -> float:
         """Seconds since the object was written, by the server's clock; 0 when there is none or no date is given."""
         headers = self._head(key) or {}

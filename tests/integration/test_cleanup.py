@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -38,11 +39,12 @@ KINDS = (
     "expired leases",
     "vectors of no job",
     "chunks of no job",
+    "trials of killed processes",
     "stored objects of no job",
     "objects of killed processes",
 )
 NOTHING = dict.fromkeys(KINDS, 0)
-LITTER = dict(zip(KINDS, (1, 2, 1, 5, 1), strict=True))
+LITTER = dict(zip(KINDS, (1, 2, 1, 1, 5, 1), strict=True))
 """What ``littered`` leaves about."""
 
 
@@ -67,6 +69,8 @@ def littered(app: App, bench: Bench, tmp_path: Path) -> App:
     )
     bench.sql("DELETE FROM docproc.sources WHERE uri LIKE '%%gone.md'")
     bench.sql("DELETE FROM docproc.upload_jobs WHERE source LIKE '%%gone.md'")
+    bench.make(source="/killed/canary.md", user_id="docproc-trial-1", updated_at=datetime.now(UTC) - timedelta(hours=2))
+    bench.make(source="/alive/canary.md", user_id="docproc-trial-2")
     job = bench.claim(source="/expired")
     bench.sql("UPDATE docproc.upload_jobs SET lease_until = now() - interval '1 s' WHERE job_id = %s", job.job_id)
     return app

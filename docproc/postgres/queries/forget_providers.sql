@@ -1,0 +1,1 @@
+DELETE FROM docproc.installation WHERE NOT EXISTS (SELECT FROM docproc.upload_jobs)
