@@ -1,0 +1,1 @@
+SELECT to_regclass('docproc.deployments') IS NOT NULL AS present
