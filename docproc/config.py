@@ -41,10 +41,12 @@ def load(
     profile: str | None = None,
     flags: Mapping[str, object] | None = None,
     environ: Mapping[str, str] | None = None,
+    alongside: bool = False,
 ) -> Settings:
     """Reads the settings: flag, then ``DOCPROC_*`` variable, then docproc.toml, then default; only set values override.
 
-    ``flags`` maps ``section.key`` (or ``user``) to a value, None where the flag was not given.
+    ``flags`` maps ``section.key`` (or ``user``) to a value, None where the flag was not given. With ``alongside`` the
+    profile is opened beside the active one, to be compared with it: ``local`` then has no secrets but ``LOCAL_*``.
     Raises ConfigError for a file, profile, key or value that is not right.
     """
     environ = os.environ if environ is None else environ
@@ -62,8 +64,18 @@ def load(
             values |= flat
     values |= _from_environment(environ)
     values |= {key: (value, "flag") for key, value in (flags or {}).items() if value is not None}
-    settings = Settings(profile=name, home=_home(path, environ), secrets=_secrets(environ), origins=_origins(values))
-    return _apply(replace(settings, parser=LOCAL) if name == DEFAULT_PROFILE else settings, values)
+    # Beside another profile, what stands under the plain names is the other's: local is the laptop's own.
+    secrets = _secrets(environ, name, plain=not (alongside and name == DEFAULT_PROFILE))
+    values |= {f"secrets.{key}": secret for key, secret in secrets.items()}
+    values |= {"home": (environ["DOCPROC_HOME"], "DOCPROC_HOME")} if environ.get("DOCPROC_HOME") else {}
+    told = Secrets(**{key: value for key, (value, _) in secrets.items()})
+    settings = replace(defaults(name), home=_home(path, environ), secrets=told, origins=_origins(values))
+    return _apply(settings, values)
+
+
+def defaults(profile: str) -> Settings:
+    """What holds in ``profile`` when nothing is told."""
+    return Settings(profile=profile, parser=LOCAL) if profile == DEFAULT_PROFILE else Settings(profile=profile)
 
 
 def _find(config: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -120,14 +132,29 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[object, str
     return {key: (environ[name], name) for name, key in names.items() if environ.get(name)}
 
 
-def _secrets(environ: Mapping[str, str]) -> Secrets:
-    found: dict[str, Secret] = {}
+def _secrets(environ: Mapping[str, str], profile: str, *, plain: bool) -> dict[str, tuple[Secret, str]]:
+    """Each secret that is set, with the variable that it comes from: the profile's own first, then the ``plain``."""
+    found: dict[str, tuple[Secret, str]] = {}
     for f in fields(Secrets):
-        for name in (f.name.upper(), *([ALIASES[f.name]] if f.name in ALIASES else [])):
-            value = environ.get(name) or _secret_file(environ.get(f"{name}_FILE"), name)
-            if value and value.strip() and f.name not in found:
-                found[f.name] = Secret(value.strip())
-    return Secrets(**found)
+        names = (f.name.upper(), *([ALIASES[f.name]] if f.name in ALIASES else []))
+        for name in (*(variable_of(profile, name) for name in names), *(names if plain else ())):
+            value = _secret(environ, name)
+            if value is not None:
+                found[f.name] = value
+                break
+    return found
+
+
+def variable_of(profile: str, name: str) -> str:
+    """The variable that holds a profile's own secret: ``STAGING_DATABASE_URL``."""
+    return f"{re.sub('[^A-Z0-9]', '_', profile.upper())}_{name}"
+
+
+def _secret(environ: Mapping[str, str], name: str) -> tuple[Secret, str] | None:
+    value, origin = environ.get(name), name
+    if not value:
+        value, origin = _secret_file(environ.get(f"{name}_FILE"), name), f"{name}_FILE"
+    return (Secret(value.strip()), origin) if value and value.strip() else None
 
 
 def _secret_file(file: str | None, name: str) -> str | None:
@@ -162,6 +189,7 @@ def _apply(settings: Settings, values: Mapping[str, tuple[object, str]]) -> Sett
         )
     settings = replace(settings, user=user, **changes)
     _check_heartbeat(settings)
+    _check_share(settings)
     return settings
 
 
@@ -176,6 +204,14 @@ def _check_heartbeat(settings: Settings) -> None:
             why="one beat that comes late would cost the lease: two must fit into it",
             try_=f"runner.heartbeat = {lease / 4:g}",
         )
+
+
+def _check_share(settings: Settings) -> None:
+    share = settings.alerts.failed_share
+    if share > 1:
+        origin = settings.origins.get("alerts.failed_share", "default")
+        what = f"alerts.failed_share = {share:g} ({origin}) is no share"
+        raise ConfigError("config.invalid", what, why="it must be between 0 (off) and 1", try_="0.2 for a fifth")
 
 
 def _convert(key: str, value: object, kind: type, origin: str) -> object:

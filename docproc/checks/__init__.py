@@ -44,6 +44,7 @@ class Thresholds:
     grace: float = 120.0  # seconds after the end of a lease in which the next claim frees it
     last_run: float = 86_400.0  # seconds since the last run that ended well, while work is due
     free_bytes: int = 1_000_000_000  # on the disk of docproc's home
+    paid_parse: float = 120.0  # seconds in which the parser should have parsed one page
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +144,11 @@ def skip(why: str) -> Finding:
     return Finding("skip", why)
 
 
-def every(*, data: bool = False) -> tuple[Check, ...]:
-    """All checks, in the order in which they are shown; those that read every row only with ``data``."""
+def every(*, data: bool = False, paid: bool = False) -> tuple[Check, ...]:
+    """All checks, in the order in which they are shown; those that read every row only with ``data``.
+
+    Those that the services are paid for come only with ``paid``.
+    """
     from docproc.checks import (
         configuration,
         database,
@@ -162,7 +166,9 @@ def every(*, data: bool = False) -> tuple[Check, ...]:
     of_the_house = (*environment.CHECKS, *configuration.CHECKS)
     of_the_database = (*database.CHECKS, *sessions.CHECKS, *extension.CHECKS, *schema.CHECKS)
     of_the_work = (*of_data.CHECKS, *(of_data.THOROUGH if data else ()), *workers.CHECKS)
-    return (*of_the_house, *of_the_database, *of_the_work, *storage.CHECKS, *parser.CHECKS, *embedder.CHECKS)
+    of_the_parser = (*parser.CHECKS, *(parser.PAID if paid else ()))
+    of_the_embedder = (*embedder.CHECKS, *(embedder.PAID if paid else ()))
+    return (*of_the_house, *of_the_database, *of_the_work, *storage.CHECKS, *of_the_parser, *of_the_embedder)
 
 
 def chosen(checks: Sequence[Check], *, only: Iterable[str] = (), skip: Iterable[str] = ()) -> tuple[Check, ...]:

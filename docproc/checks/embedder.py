@@ -1,10 +1,17 @@
-"""Checks of the embedder, by calls that cost nothing."""
+"""Checks of the embedder, by calls that cost nothing, and one that is paid for."""
 
 from __future__ import annotations
 
+from docproc import tokens
 from docproc.app import missing
-from docproc.checks import Check, Deployment, Finding, ok
+from docproc.checks import Check, Deployment, Finding, ok, problem
 from docproc.errors import ConfigError
+
+WORD = "check"
+"""What is embedded: one token."""
+
+TOLERANCE = 0.01
+"""How far from 1 a vector's length may be: OpenAI's are normalised, and sent as float32."""
 
 
 def configured(it: Deployment) -> Finding:
@@ -30,6 +37,18 @@ def model(it: Deployment) -> Finding:
     """Does the embedder know the model?"""
     it.app.embedder.check(it.app.settings.embedder.model)
     return ok(it.app.settings.embedder.model)
+
+
+def paid(it: Deployment) -> Finding:
+    """Does the model embed, in the configured dimensions? (Paid for: one token.)"""
+    told, service = it.app.settings.embedder, it.embedder_service()
+    answer = it.app.embedder.embed([WORD], model=told.model, dimensions=told.dimensions)
+    count = tokens.count(WORD) if answer.tokens is None else answer.tokens
+    cost = f"{count} token{'' if count == 1 else 's'}{' paid for' if service.kind == 'real' else ', of a mock'}"
+    norm = float((answer.vectors[0].astype(float) ** 2).sum()) ** 0.5
+    if abs(norm - 1.0) > TOLERANCE:
+        return problem(f"a vector of length {norm:.3f}; {cost}", expected="a vector of length 1")
+    return ok(f"{told.dimensions} dimensions of {told.model}; {cost}")
 
 
 CHECKS = (
@@ -62,3 +81,18 @@ CHECKS = (
         network=True,
     ),
 )
+
+PAID = (
+    Check(
+        "embedder.paid",
+        "embedder",
+        "error",
+        "a finite vector of length 1",
+        "see what the provider says; correct [embedder] model and dimensions",
+        paid,
+        ("embedder.model", "configuration.dimensions"),
+        network=True,
+        seconds=75.0,
+    ),
+)
+"""Asked only with ``--paid``; above the 60 s of a call's own timeout."""

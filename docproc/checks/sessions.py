@@ -39,7 +39,14 @@ def dead_rows(it: Deployment) -> Finding:
 
 def claim(it: Deployment) -> Finding:
     """Is a claim planned with its index?"""
-    values = {"states": [str(state) for state in OPEN], "limit": 10, "owner": "", "lease": 1.0, "now": None}
+    values = {
+        "states": [str(state) for state in OPEN],
+        "limit": 10,
+        "owner": "",
+        "lease": 1.0,
+        "only": None,
+        "now": None,
+    }
     with it.app.database.transaction() as conn:
         only_read(conn)
         facts = conn.execute(query("planner")).fetchone()

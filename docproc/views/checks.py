@@ -9,24 +9,31 @@ from rich.markup import escape
 from rich.table import Table
 
 from docproc.checks import Result
+from docproc.drift import Comparison
+from docproc.views.drift import documents, rows, show_drift
 from docproc.views.terminal import for_people, print_json, print_rows, show
 from docproc.views.words import duration, safe
 
 _MARKS = {"ok": "[green]✓ ok[/]", "warn": "[yellow]! warn[/]", "error": "[red]✗ error[/]", "skip": "[dim]- skip[/]"}
 
 
-def show_results(results: Sequence[Result], *, json: bool) -> None:
-    """One line a check, with what was expected and what to try where it is not well."""
+def show_results(results: Sequence[Result], *, json: bool, drift: Sequence[Comparison] = ()) -> None:
+    """One line a check, with what was expected and what to try where it is not well; then what differs."""
     if json:
-        print_json({"checks": [_document(result) for result in results]})
+        differences = {"drift": documents(drift)} if drift else {}
+        print_json({"checks": [_document(result) for result in results], **differences})
     elif not for_people():
         print_rows((r.level, r.check.id, r.finding.seen, r.remedy, r.expected) for r in results)
+        print_rows(rows(drift))
     else:
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
         for result in results:
             time = "" if result.level == "skip" else duration(result.seconds)
             table.add_row(_MARKS[result.level], result.check.id, _seen(result), f"[dim]{time}[/]")
-        show(table)
+        if results:
+            show(table)
+        for comparison in drift:
+            show_drift(comparison)
 
 
 def _seen(result: Result) -> str:

@@ -94,3 +94,52 @@ def test_a_secret_in_the_file_is_an_unknown_name(here: Path, name: str) -> None:
     error = caught.value
     assert error.code == "config.unknown_key"
     assert SECRET not in str(error) + repr(vars(error))
+
+
+# ── secrets of a profile ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def profiles(here: Path) -> None:
+    """A docproc.toml with two profiles beside local."""
+    (here / "docproc.toml").write_text("[profile.staging]\n[profile.pre-live]\n")
+
+
+@pytest.mark.usefixtures("profiles")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_profile_s_own_secret_goes_before_the_plain_one_and_serves_no_other_profile(
+    name: str, tmp_path: Path
+) -> None:
+    plain, file = name.upper(), tmp_path / "secret"
+    file.write_text("filed")
+    for own, value in ((f"PRE_LIVE_{plain}", SECRET), (f"PRE_LIVE_{plain}_FILE", "filed")):
+        environ = {plain: "plain", own: str(file) if own.endswith("_FILE") else SECRET}
+        settings = load(environ=environ, profile="pre-live")
+        assert getattr(settings.secrets, name) == value
+        assert settings.origins[f"secrets.{name}"] == own
+        other = load(environ=environ, profile="staging")
+        assert getattr(other.secrets, name) == "plain"
+        assert other.origins[f"secrets.{name}"] == plain
+
+
+@pytest.mark.usefixtures("profiles")
+@pytest.mark.parametrize(("name", "alias"), ALIASES.items())
+def test_a_profile_s_own_alias_goes_before_the_plain_name(name: str, alias: str) -> None:
+    environ = {name.upper(): "plain", f"STAGING_{alias}": SECRET}
+    settings = load(environ=environ, profile="staging")
+    assert getattr(settings.secrets, name) == SECRET
+    assert settings.origins[f"secrets.{name}"] == f"STAGING_{alias}"
+
+
+def test_an_empty_secret_of_the_profile_leaves_the_plain_one() -> None:
+    assert load(environ={"LOCAL_DATABASE_URL": "", "DATABASE_URL": SECRET}).secrets.database_url == SECRET
+
+
+@pytest.mark.usefixtures("profiles")
+def test_beside_another_profile_local_has_only_its_own_secrets() -> None:
+    environ = {"DATABASE_URL": SECRET, "LOCAL_OPENAI_API_KEY": "own", "OPENAI_API_KEY": SECRET, "DOCPROC_USER": "ada"}
+    settings = load(environ=environ, profile="local", alongside=True)
+    assert settings.secrets == Secrets(openai_api_key=Secret("own"))
+    assert settings.user == "ada"
+    assert load(environ=environ, profile="local").secrets.database_url == SECRET
+    assert load(environ=environ, profile="staging", alongside=True).secrets.database_url == SECRET
