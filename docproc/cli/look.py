@@ -2,47 +2,59 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from docproc.cli.funnel import LOOK, app
-from docproc.cli.options import Config, Json, Profile, User, opened
-from docproc.errors import ConfigError
+from docproc.cli.options import Config, Json, MaxDuration, MetricsFile, Profile, Quiet, User, opened
 
 
 @app.command(rich_help_panel=LOOK)
 def status(
     document: Annotated[str | None, typer.Argument(help="A path, a file name, an id, or the beginning of one.")] = None,
-    failed: Annotated[bool, typer.Option("--failed", help="The failed documents, each with what to try.")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Rows at most.")] = 1000,
+    failed: Annotated[bool, typer.Option("--failed", help="List the failed documents, each with what to try.")] = False,
+    state: Annotated[list[str] | None, typer.Option("--state", help="List those in this state.")] = None,
+    code: Annotated[str | None, typer.Option("--code", help="List those with this error code.")] = None,
+    since: Annotated[str | None, typer.Option("--since", help="List those changed in the last 90s, 45m, 2h.")] = None,
+    source: Annotated[str | None, typer.Option("--source", help="List those whose path contains this.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Documents in a list, at most.")] = 1000,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
+    interval: Annotated[float, typer.Option("--interval", min=0.1, help="Seconds between two looks.")] = 2.0,
+    until: Annotated[str | None, typer.Option("--until", help="idle: end when nothing is open.")] = None,
+    max_duration: MaxDuration = None,
+    check: Annotated[bool, typer.Option("--check", help="Only say which alerts fire; exit 6 when one does.")] = False,
+    metrics: MetricsFile = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page for a browser to this file.")] = None,
     profile: Profile = None,
     file: Config = None,
     user: User = None,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Where the work stands; or one document's timeline.
+    """Where the work stands; a list of documents; or one document's timeline.
 
-    Examples: docproc status     docproc status --failed     docproc status reports/may.pdf
+    Examples: docproc status     docproc status --failed     docproc status --state uploaded --since 2h
+    docproc status --watch     docproc status --until idle --max-duration 1h     docproc status reports/may.pdf
     """
-    from docproc.views import document as document_views
-    from docproc.views import status as views
+    from docproc.cli import looking, outputs
 
+    filters = looking.Filters.of(failed=failed, states=state, code=code, since=since, source=source, limit=limit)
+    waiting = looking.Waiting.of(watch=watch, interval=interval, until=until, max_duration=max_duration)
+    written = outputs.Outputs.of(check=check, metrics=metrics, html=html)
+    looking.refuse_mixture(document=document, filters=filters, waiting=waiting, written=written)
     with opened(profile, file, user) as it:
-        reads = it.store.reads
-        if failed:
-            views.show_failed(reads.failed_jobs(limit), json=json)
-        elif document is None:
-            title = f"{it.settings.profile} · {it.database.address}"
-            views.show_status(views.Snapshot.take(reads, title), json=json)
+        if document is not None:
+            looking.show_one(it, document, json=json)
+        elif filters is not None:
+            looking.show_list(it, filters, json=json)
+        elif waiting is not None:
+            looking.wait(it, waiting, json=json)
+        elif written is not None:
+            outputs.put_out(it, written, json=json, quiet=quiet)
         else:
-            jobs = reads.jobs_of(it.settings.user, document, os.path.abspath(document))  # noqa: PTH100
-            if not jobs:
-                raise ConfigError(
-                    "config.invalid", f"no document {document}", try_="give its path, or the beginning of its id"
-                )
-            document_views.show_document([(job, reads.history(job["job_id"])) for job in jobs], json=json)
+            looking.show_all(it, json=json)
 
 
 @app.command(rich_help_panel=LOOK)

@@ -1,13 +1,28 @@
-"""What ``status`` reads: counts, latencies, failures and the history of one document."""
+"""What ``status`` reads: one look at all work, lists of documents, and the history of one."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
-from docproc.postgres.database import Database
+from docproc.postgres.database import Database, query
 from docproc.states import FAILED, State
 
+if TYPE_CHECKING:
+    from docproc.postgres.database import Conn
+
 Row = dict[str, Any]
+
+FEW = 32_000_000
+"""Bytes of ``upload_jobs`` (about 40,000 jobs) up to which each job is looked at to count a document once."""
+
+ONE_MOMENT = b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+"""What begins a look. In it now() is the time of the moment, and unlike clock_timestamp() one that indexes can be asked
+for."""
+
+_NO_ID = "00000000-0000-0000-0000-000000000000"
 
 
 class Reads:
@@ -16,44 +31,51 @@ class Reads:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def states(self) -> dict[State, Row]:
-        """For each state that has jobs: ``jobs``, ``oldest`` (seconds), ``claimed``, ``next_due`` (seconds or None)."""
-        return {State(row["status"]): row for row in self._db.rows("count_states")}
+    def look(self, user: str, *, patient: bool = True, few: int = FEW) -> dict[str, list[Row]]:
+        """The rows of everything that ``status`` says, by the name of the statement, all of one moment.
 
-    def latencies(self) -> dict[State, Row]:
-        """For each state left in the last hour: ``p50`` and ``p95`` of the seconds spent in it."""
-        return {State(row["status"]): row for row in self._db.rows("state_latencies")}
+        ``user`` is the one whose search is told of. Up to ``few`` bytes of jobs are counted as documents, else as jobs:
+        then there is ``count_jobs`` in place of ``count_documents``. Not ``patient``: a database that is away is not
+        waited for. Raises DatabaseError.
+        """
+        if patient:
+            return self._db.attempt(lambda conn: _look(conn, user, few))
+        with self._db.transaction() as conn:
+            return _look(conn, user, few)
 
-    def last_day(self) -> Row:
-        """``jobs``, ``complete``, ``failed`` and ``average_minutes`` of the last 24 hours."""
-        values = {"complete": str(State.COMPLETE), "failed": _failed()}
-        return self._db.rows("last_day", values)[0]
-
-    def latest_changes(self, limit: int = 10) -> list[Row]:
-        """The latest changes of state, newest first."""
-        return self._db.rows("latest_changes", {"limit": limit})
-
-    def failures_by_code(self) -> list[Row]:
-        """``code``, ``jobs`` and ``remedy``, most frequent first."""
-        return self._db.rows("failures_by_code", {"failed": _failed()})
-
-    def failed_jobs(self, limit: int) -> list[Row]:
-        """The failed documents with what, why and remedy."""
-        return self._db.rows("failed_jobs", {"failed": _failed(), "limit": limit})
-
-    def buffers(self) -> Row:
-        """Estimated rows and bytes of the chunk and vector buffers, and the number of workers with a claim."""
-        return self._db.rows("buffers")[0]
+    def documents(
+        self,
+        states: Sequence[State],
+        *,
+        code: str | None = None,
+        since: float | None = None,
+        source: str | None = None,
+        limit: int,
+    ) -> list[Row]:
+        """The documents in ``states`` whose error has ``code``, changed in the last ``since`` seconds, and so on."""
+        wanted = [str(state) for state in states]
+        values = {"states": wanted, "code": code, "since": since, "source": source, "limit": limit}
+        return self._db.rows("list_jobs", values)
 
     def jobs_of(self, user: str, name: str, path: str) -> list[Row]:
-        """The jobs that ``name`` names: a document's id, a beginning of one, a source's ``path`` or file name."""
-        prefix = name.lower() if name and set(name.lower()) <= set("0123456789abcdef-") else ""
-        values = {"user": user, "path": path, "name": name, "prefix": f"{prefix}%" if len(prefix) >= 4 else ""}
-        return self._db.rows("job_of", values)
+        """The jobs that ``name`` names: a source's ``path``, a beginning of a document's id, else a file's name."""
+        first, last = _ids(name)
+        values = {"user": user, "path": path, "name": name}
+        return self._db.rows("job_of", values | {"first": first, "last": last}) or self._db.rows("job_named", values)
 
     def history(self, job_id: object) -> list[Row]:
         """Every change of one job, oldest first."""
         return self._db.rows("history", {"job_id": job_id})
+
+    def calls_of(self, job_id: UUID, since: datetime) -> list[Row]:
+        """The paid calls since ``since`` in which a job took part; ``jobs`` says how many shared each."""
+        return self._db.rows("calls_of", {"job_id": job_id, "since": since})
+
+    def mocked_units(self) -> frozenset[str]:
+        """Of ``page`` and ``token`` those that a mock sells, free of charge."""
+        kinds = self._db.rows("providers")
+        units = {"page": "parser_kind", "token": "embedder_kind"}
+        return frozenset(unit for unit, name in units.items() if any(row[name] == "mock" for row in kinds))
 
     def broken_invariants(self, *, lease: float, max_submits: int) -> list[Row]:
         """``invariant``, ``what``, ``times`` and an ``example`` for each invariant that the data break."""
@@ -68,5 +90,33 @@ class Reads:
         return [row["uri"] for row in self._db.rows("stored_uris")]
 
 
-def _failed() -> list[str]:
-    return [str(state) for state in FAILED]
+def _look(conn: Conn, user: str, few: int) -> dict[str, list[Row]]:
+    def rows(name: str, **values: object) -> list[Row]:
+        return conn.execute(query(name), values or None).fetchall()
+
+    conn.execute(ONE_MOMENT)
+    (facts,) = rows("status_facts", user=user)
+    every = facts["job_bytes"] > few
+    counts = "count_jobs" if every else "count_documents"
+    complete, failed = str(State.COMPLETE), [str(state) for state in FAILED]
+    return {
+        "status_facts": [facts],
+        counts: rows(counts),
+        "claims": rows("claims"),
+        "waiting": rows("waiting"),
+        "state_latencies": rows("state_latencies"),
+        "throughput": rows("throughput", complete=complete),
+        "last_day": rows("last_day", complete=complete, failed=failed),
+        "latest_changes": rows("latest_changes", limit=10),
+        "failures_by_code": rows("failures_by_code", failed=failed, every=every),
+        "bought": rows("bought"),
+        "status_runs": rows("status_runs"),
+    }
+
+
+def _ids(name: str) -> tuple[str, str]:
+    """The first and the last id that begin with ``name``, which has four digits at least; else an id that none has."""
+    digits = name.lower().replace("-", "")
+    if not 4 <= len(digits) <= 32 or not set(digits) <= set("0123456789abcdef") or name.startswith("-"):
+        return _NO_ID, _NO_ID
+    return digits.ljust(32, "0"), digits.ljust(32, "f")

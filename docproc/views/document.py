@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC
 from math import ceil
 from typing import Any
 
+from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from docproc.states import FINAL
 from docproc.views.terminal import data, for_people, print_json, print_rows
 from docproc.views.words import duration, instant, safe, shortened, size
 
@@ -25,19 +28,21 @@ Row = dict[str, Any]
 
 
 def show_document(jobs: list[tuple[Row, list[Row]]], *, json: bool) -> None:
-    """The timeline of each job of one document: when, which state, for how long, and why."""
+    """The timeline of each job of one document: when, which state, for how long, at what cost, by whom, and why."""
     if json:
         print_json({"jobs": [{**job, "history": history} for job, history in jobs]})
         return
     if not for_people():
-        print_rows(
-            (job["document_id"], instant(e["at"]), e["from_status"], e["to_status"], e["seconds"], e["code"], e["note"])
-            for job, history in jobs
-            for e in history
-        )
+        print_rows(_record(job, event) for job, history in jobs for event in history)
         return
     for job, history in jobs:
         _show_timeline(job, history)
+
+
+def _record(job: Row, event: Row) -> tuple[object, ...]:
+    bought = event.get("bought")
+    moved = (event["from_status"], event["to_status"], event["seconds"], event["code"], event["note"])
+    return (job["document_id"], instant(event["at"]), *moved, event.get("worker"), bought and bought["usd"])
 
 
 def page_strip(characters: Sequence[int | None], width: int) -> str:
@@ -73,7 +78,7 @@ def _show_timeline(job: Row, history: list[Row]) -> None:
         if words:
             out.print(Text(" · ".join(words), style="dim"))
     out.print()
-    out.print(_timeline(history, ended_by=error))
+    out.print(_timeline(job, history, ended_by=error, width=out.width))
     if "pages" in progress:
         _show_pages(progress)
     if error:
@@ -83,15 +88,67 @@ def _show_timeline(job: Row, history: list[Row]) -> None:
     out.print()
 
 
-def _timeline(history: list[Row], *, ended_by: Row | None) -> Table:
-    """When, which state, how long the one before it lasted, and why; the reason of the end is told below."""
-    rows = []
+def _timeline(job: Row, history: list[Row], *, ended_by: Row | None, width: int) -> Table:
+    """When, which state, for how long, at what cost, by whom, why; the reason of the end is told below."""
+    rows = [("time", "state", "for", "cost", "worker", "why")]
+    day = None
     for event in history:
-        after = duration(event["seconds"]) if event["from_status"] else ""
         is_end = event is history[-1] and ended_by is not None and event["code"] == ended_by["code"]
         note = " ".join(filter(None, (event["code"], "" if is_end else event["note"])))
-        rows.append((f"{event['at']:%H:%M:%S}", f"{event['to_status']:22}", f"{after:>7}", safe(note)))
-    return _columns(rows)
+        at = event["at"].astimezone(UTC)
+        rows.append(
+            (
+                f"{at:%m-%d %H:%M:%S}" if at.date() != day else f"      {at:%H:%M:%S}",
+                event["to_status"] if event["from_status"] != event["to_status"] else "  again",
+                _lasted(job, event),
+                _cost(event.get("bought")),
+                _worker(event.get("worker") or ""),
+                safe(note),
+            )
+        )
+        day = at.date()
+    return _grid(rows, width)
+
+
+def _lasted(job: Row, event: Row) -> str:
+    """How long the job stood there; for the last event, how long it does."""
+    lasted = event.get("lasted")
+    if lasted is None and "asked_at" in job and event["to_status"] not in FINAL:
+        return f"{duration((job['asked_at'] - event['at']).total_seconds())}…"
+    return "" if lasted is None or lasted < 0.0005 else duration(lasted)
+
+
+def _cost(bought: Row | None) -> str:
+    """An estimate in USD; the units where it cost nothing, ``?`` where nobody knows."""
+    if bought is None:
+        return ""
+    units = " ".join(f"{round(bought[name]):,} {name}" for name in ("pages", "tokens") if bought.get(name))
+    usd = bought["usd"]
+    if usd == 0:
+        return units
+    return "?" if usd is None else f"~${usd:.2f}" if usd >= 0.01 else "<$0.01"
+
+
+def _worker(owner: str) -> str:
+    """Host and process of an owner ``host-boot:pid:start:uuid``; the rest tells apart what people do not."""
+    host, _, rest = owner.partition(":")
+    name = host.rpartition("-")[0] or host
+    pid = rest.partition(":")[0]
+    return shortened(safe(f"{name}:{pid}" if pid else name), 16)
+
+
+def _grid(rows: Sequence[Sequence[str]], width: int) -> Table:
+    """``rows`` under the first of them; a column without a word is left out, and where room is short the worker."""
+    keep = [n for n in range(len(rows[0])) if n < 2 or any(row[n] for row in rows[1:])]
+    widths = [max(cell_len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    if sum(widths[n] + 2 for n in keep if n < 5) + 20 > width and 5 in keep and 4 in keep:
+        keep.remove(4)
+    table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+    for n in keep:
+        table.add_column(no_wrap=n < 5, justify="right" if n in (2, 3) else "left", overflow="fold")
+    for n, row in enumerate(rows):
+        table.add_row(*(Text(row[m], style="" if n else "dim") for m in keep))
+    return table
 
 
 def _columns(rows: Iterable[Sequence[str]]) -> Table:

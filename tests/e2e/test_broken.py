@@ -30,5 +30,5 @@ def test_each_broken_file_ends_as_expected_and_the_rest_is_complete(docproc: Doc
         assert str(code) in said.stderr
     listed = json.loads(docproc.run("status", "--failed", "--json").stdout)
     assert listed["schema"] == 1
-    assert {PurePath(row["source"]).name: row["code"] for row in listed["failed"]} == ending("failed_parse")
-    assert all(row["remedy"] and row["what"] for row in listed["failed"])
+    assert {PurePath(row["source"]).name: row["code"] for row in listed["documents"]} == ending("failed_parse")
+    assert all(row["remedy"] and row["what"] for row in listed["documents"])

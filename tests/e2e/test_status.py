@@ -66,7 +66,7 @@ def test_status_in_a_pipe_is_one_full_tab_separated_line_a_state(full_run: FullR
     said = full_run.docproc.run("status")
     rows = [line.split("\t") for line in said.stdout.splitlines()]
     assert [row[0] for row in rows] == [str(state) for state in State]
-    assert {len(row) for row in rows} == {5}
+    assert {len(row) for row in rows} == {8}
     assert {row[0]: int(row[1]) for row in rows if int(row[1])} == {"complete": 17}
     assert "\x1b" not in said.stdout
 
@@ -74,9 +74,15 @@ def test_status_in_a_pipe_is_one_full_tab_separated_line_a_state(full_run: FullR
 def test_status_as_json_has_schema_1_and_every_state(full_run: FullRun) -> None:
     document = json.loads(full_run.docproc.run("status", "--json").stdout)
     assert document["schema"] == 1
-    assert document["jobs"] == 17
+    assert (document["documents"], document["complete"], document["open"], document["failed"]) == (17, 17, 0, 0)
     assert list(document["states"]) == [str(state) for state in State]
-    assert document["states"]["complete"]["jobs"] == 17
+    assert document["states"]["complete"]["documents"] == 17
+    assert document["counts"] == "documents"
+    assert document["eta_seconds"] is None
+    assert sum(document["last_hour"]["by_five_minutes"]) == 17
+    assert document["runs"]["last"]["exit_code"] == 0
+    assert document["search"]["model"] == "text-embedding-3-small"
+    assert {bought["unit"]: bought["usd"] for bought in document["bought_today"]} == {"page": 0.0, "token": 0.0}
     assert document["last_24_hours"]["complete"] == 17
     assert document["failures"] == []
     assert len(document["latest_changes"]) == 10
@@ -105,11 +111,59 @@ def test_failed_documents_are_listed_with_code_and_remedy(failed: Docproc) -> No
         ("garbled.pdf", "parse.failed"),
         ("white.md", "validate.empty"),
     ]
-    assert all(len(row) == 6 and row[5] for row in rows)
+    assert all(len(row) == 8 and row[5] for row in rows)
 
 
 def test_the_failed_can_be_limited(failed: Docproc) -> None:
     assert len(failed.run("status", "--failed", "--limit", "2").stdout.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["--code", "validate.empty"], {"blank.txt", "white.md"}),
+        (["--state", "failed_parse", "--source", "GARBLED"], {"garbled.pdf"}),
+        (["--failed", "--code", "validate.empty", "--source", "white"], {"white.md"}),
+        (["--since", "1h"], {"blank.txt", "white.md", "garbled.pdf"}),
+        (["--state", "complete"], set()),
+    ],
+)
+def test_lists_are_chosen_by_their_filters(failed: Docproc, words: list[str], names: set[str]) -> None:
+    said = failed.run("status", *words)
+    assert said.returncode == 0, said.stderr
+    assert {Path(line.split("\t")[0]).name for line in said.stdout.splitlines()} == names
+    documents = json.loads(failed.run("status", *words, "--json").stdout)["documents"]
+    assert {Path(document["source"]).name for document in documents} == names
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--code", "parse.timout"], "did you mean parse.timeout?"),
+        (["--state", "faild_parse"], "did you mean failed_parse?"),
+        (["--until", "idel"], "did you mean idle?"),
+        (["--since", "soon"], "is not a duration"),
+        (["--failed", "--state", "complete"], "exclude each other"),
+        (["--watch", "--failed"], "one thing at a time"),
+        (["a.pdf", "--until", "idle"], "one thing at a time"),
+        (["--max-duration", "5s"], "needs --watch or --until"),
+    ],
+)
+def test_wrong_usage_is_told_with_what_is_near(failed: Docproc, words: list[str], said: str) -> None:
+    told = failed.run("status", *words)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert said in told.stderr
+
+
+def test_a_name_of_several_documents_lists_them(failed: Docproc) -> None:
+    folder = failed.folder.parent / "more"
+    folder.mkdir()
+    (folder / "white.md").write_text("\n\n\n", encoding="utf-8")
+    assert failed.run("ingest", str(folder)).returncode == 0
+    said = failed.run("status", "white.md")
+    assert (said.returncode, said.stdout) == (2, "")
+    assert "means 2 documents" in said.stderr
+    assert "more/white.md" in said.stderr.replace("\n", "")
 
 
 def test_one_document_is_found_by_its_path_and_by_the_beginning_of_its_id(full_run: FullRun) -> None:
@@ -138,6 +192,7 @@ def test_the_timeline_of_one_document_keeps_to_the_terminal(full_run: FullRun) -
     lines = on_terminal(full_run.docproc, "status", HANDBOOK)
     assert [line for line in lines if cell_len(line) > WIDTH] == []
     assert any(re.search(r"\d\d:\d\d:\d\d  complete", line) for line in lines)
+    assert any(re.search(r"uploaded .* 43 pages", line) for line in lines), lines
 
 
 def test_status_shows_the_work_that_a_run_has_left(docproc: Docproc, tables: Tables, tmp_path: Path) -> None:

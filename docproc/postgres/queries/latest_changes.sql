@@ -1,3 +1,4 @@
-SELECT e.at, j.source, e.from_status, e.to_status, e.code
+SELECT e.at, j.source, j.document_id, e.from_status, e.to_status, e.code
   FROM docproc.job_events e JOIN docproc.upload_jobs j USING (job_id)
+ WHERE j.user_id NOT LIKE 'docproc-trial-%%'
  ORDER BY e.event_id DESC LIMIT %(limit)s

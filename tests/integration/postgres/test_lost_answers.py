@@ -136,7 +136,7 @@ def test_a_connection_that_was_killed_is_replaced(bench: Bench, database: Databa
         " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
     )
     other = Database(database.conninfo)
-    assert other.rows("count_states")[0]["jobs"] == 1
+    assert other.rows("backlog", {"states": ["uploaded"], "only": None})[0]["open"] == 1
     bench.sql(kill)
-    assert other.rows("count_states")[0]["jobs"] == 1
+    assert other.rows("backlog", {"states": ["uploaded"], "only": None})[0]["open"] == 1
     other.close()
