@@ -1,12 +1,13 @@
 """Sessions for everything that is checked: ``nox`` runs tests, lint and types; ``nox --list`` shows the rest."""
 
+import os
 import re
 import shutil
 from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["tests", "lint", "types"]
+nox.options.sessions = ["tests", "lint", "types", "sql"]
 nox.options.reuse_existing_virtualenvs = True
 
 
@@ -15,6 +16,13 @@ def tests(session: nox.Session) -> None:
     """The default suite: unit, integration and end to end, on mock services."""
     session.install("-e", ".[local,dev]")
     session.run("pytest", *session.posargs)
+
+
+@nox.session
+def long(session: nox.Session) -> None:
+    """The rows of the long tables that the default suite leaves out."""
+    session.install("-e", ".[local,dev]")
+    session.run("pytest", "-m", "long", *session.posargs)
 
 
 @nox.session
@@ -31,6 +39,14 @@ def types(session: nox.Session) -> None:
     """mypy --strict."""
     session.install("-e", ".[local,dev]")
     session.run("mypy")
+
+
+@nox.session
+def sql(session: nox.Session) -> None:
+    """The SQL: what would block a table for long or break running programs, and that the lint would find it."""
+    session.install("-e", ".[local,dev]", "squawk-cli>=2.70,<3")
+    session.run("python", "-m", "tests.sql_lint")
+    session.run("pytest", "-n0", "tests/unit/test_migration_files.py", *session.posargs)
 
 
 @nox.session(venv_backend="none")
@@ -85,6 +101,33 @@ def _check_parser_contract(session: nox.Session, adapter: str) -> None:
 
 
 @nox.session
+def real(session: nox.Session) -> None:
+    """Tests of real services, within the limits of docs/testing.md; costs some cents, and never more than $5."""
+    _with_services(session, "real", "LLAMA_CLOUD_API_KEY", "OPENAI_API_KEY")
+
+
+@nox.session
+def hybrid(session: nox.Session) -> None:
+    """The same with the mock parser and real embeddings; costs less than a cent."""
+    _with_services(session, "hybrid", "OPENAI_API_KEY")
+
+
+def _with_services(session: nox.Session, mode: str, *keys: str) -> None:
+    if missing := [name for name in keys if not os.environ.get(name)]:
+        session.error(f"set {' and '.join(missing)}: see docs/testing.md")
+    session.install("-e", ".[local,dev]")
+    # In one process: a test that meets a limit ends the session before the next one begins.
+    session.run("pytest", "-n0", "tests/real/test_services.py", *session.posargs, env={"DOCPROC_TEST_SERVICES": mode})
+
+
+@nox.session
+def transition(session: nox.Session) -> None:
+    """From mock to real and from local to deployed, in the long form: all tests of real services, on the mocks."""
+    session.install("-e", ".[local,dev]")
+    session.run("pytest", "tests/real", *session.posargs, env={"DOCPROC_TRANSITION": "long"})
+
+
+@nox.session
 def chaos(session: nox.Session) -> None:
     """Every test of disasters in its long form: a storm of 2,000 documents, death at every statement; and the rates."""
     session.install("-e", ".[local,dev]")
@@ -106,6 +149,16 @@ def retrieval(session: nox.Session) -> None:
     session.install("-e", ".[local,dev]")
     session.run("python", "-m", "tests.performance.retrieval.retrieval", *session.posargs)
     session.run("python", "-m", "tests.performance.retrieval.structure", *session.posargs)
+
+
+@nox.session
+def compare(session: nox.Session) -> None:
+    """Two chunkers side by side, into docs/compare.md; with arguments: ``docproc compare`` with them."""
+    session.install("-e", ".[local,dev]")
+    if session.posargs:
+        session.run("docproc", "compare", *session.posargs)
+    else:
+        session.run("python", "-m", "tests.performance.compare")
 
 
 @nox.session

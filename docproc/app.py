@@ -40,10 +40,14 @@ class Service:
 
 
 class App:
-    """Everything one docproc process holds open. Each part is opened when it is first used."""
+    """Everything one docproc process holds open. Each part is opened when it is first used.
 
-    def __init__(self, settings: Settings) -> None:
+    ``alone``: the queue shows the jobs of the settings' user and no others.
+    """
+
+    def __init__(self, settings: Settings, *, alone: bool = False) -> None:
         self.settings = settings
+        self.alone = alone
         self.run_id: UUID = uuid4()
         self.owner = owner_name()
         self._stack = ExitStack()
@@ -89,7 +93,13 @@ class App:
         if self.embedded:
             migrations.migrate(self.database)
         migrations.check(self.database)
-        return PostgresStore(self.database, owner=self.owner, run_id=self.run_id, settings=self.settings.runner)
+        return PostgresStore(
+            self.database,
+            owner=self.owner,
+            run_id=self.run_id,
+            settings=self.settings.runner,
+            only=self.settings.user if self.alone else None,
+        )
 
     @cached_property
     def storage(self) -> Storage:

@@ -7,7 +7,8 @@ DocprocError                    what, why, remedy, a stable code
 │   ├── SchemaError             13  schema older or newer than the program
 │   ├── CredentialsError        12  a key was refused
 │   ├── QuotaError              5   the provider says that the money is used up
-│   └── AlikeError              4   documents fail alike, one after the other
+│   ├── AlikeError              4   documents fail alike, one after the other
+│   └── StoppedError            130 or 143, by the signal that stopped it
 └── JobError                    one document's trouble; the other documents go on
     ├── TransientError          goes away by itself: retried with backoff, costs an attempt
     ├── ThrottledError          the provider asks to wait: costs no attempt
@@ -16,6 +17,7 @@ DocprocError                    what, why, remedy, a stable code
 
 from dataclasses import dataclass
 from enum import IntEnum
+from signal import Signals
 
 
 class Exit(IntEnum):
@@ -33,6 +35,20 @@ class Exit(IntEnum):
     SCHEMA = 13
     INTERRUPTED = 130
     TERMINATED = 143
+
+
+PRECEDENCE = (
+    Exit.USAGE,
+    Exit.SCHEMA,
+    Exit.DATABASE,
+    Exit.CREDENTIALS,
+    Exit.MONEY,
+    Exit.WORK_LEFT,
+    Exit.FAILED,
+    Exit.SOME_FAILED,
+    Exit.PROBLEMS,
+)
+"""Which exit code is told when several apply: the first."""
 
 
 class DocprocError(Exception):
@@ -92,6 +108,14 @@ class AlikeError(ProgramError):
 
     def __init__(self, error: DocprocError, count: int) -> None:
         super().__init__("run.alike", f"{count} documents in a row failed with {error.code}", why=str(error))
+
+
+class StoppedError(ProgramError):
+    """A signal asked for the end."""
+
+    def __init__(self, signal: Signals) -> None:
+        super().__init__("run.stopped", f"stopped by {signal.name}")
+        self.exit_code = Exit(128 + signal)
 
 
 class JobError(DocprocError):
@@ -161,6 +185,18 @@ REMEDIES: dict[str, str] = {
     "storage.rejected": "see the storage's answer; check the bucket's limits",
     "job.lease_expired": "its process died several times; look at the document's type and size, then docproc retry",
     "job.unexpected": "run again with -vv for the traceback; please report it",
+    "run.stopped": "run it again: nothing is lost",
+    "deploy.busy": "wait until it has ended",
+    "deploy.checks": "docproc validate-deploy shows each with its remedy",
+    "deploy.smoke": "docproc deploy --smoke-only --json shows every sample; compare it with the profile local",
+    "deploy.indexes": "docproc migrate builds what is missing; see what holds the table",
+    "deploy.way_back": "run it by hand",
+    "deploy.stuck": "docproc migrate --verify names the differences; pg_restore brings back the --backup",
+    "database.backup": "see the message; the server itself must be named in DATABASE_URL, not its pooler",
+    "compare.too_dear": "name fewer documents, or allow it with --max-usd",
+    "trial.leftovers": "docproc cleanup removes what killed trials have left, after an hour",
+    "run.receipt": "see that there is room and the right to write there; the table runs has the receipt too",
+    "output.file": "see that there is room and the right to write there",
     "run.alike": "mend the cause, then: docproc retry; [runner] stop_after_alike = 0 never stops",
     "database.unreachable": "check DATABASE_URL and that the server answers: docproc validate-deploy",
     "database.full": "make room on the database server, then run again: nothing is lost",
@@ -172,6 +208,9 @@ REMEDIES: dict[str, str] = {
     "schema.new": "install the docproc version that the database was migrated with",
     "schema.edited": "restore the migration file that was applied",
     "schema.failed": "see the message; nothing was changed",
+    "schema.busy": "let the work that holds it end, then run docproc migrate again; --lock-timeout waits longer",
+    "schema.check_failed": "mend what is named (docproc migrate --verify gives SQL where it can), then migrate again",
+    "schema.would_lose_data": "make a backup, then: docproc migrate --to N --lose-data",
     "database.rights": "use a role with the rights that the message names",
     "credentials.parser": "set LLAMA_CLOUD_API_KEY to a key that the service accepts",
     "credentials.embedder": "set OPENAI_API_KEY to a key that the service accepts",
@@ -182,6 +221,7 @@ REMEDIES: dict[str, str] = {
     "quota.storage": "raise the storage's limits, then run again: nothing is lost",
     "config.unknown_key": "correct the key in docproc.toml",
     "config.invalid": "correct the value",
+    "config.usage": "docproc --help names the commands, docproc COMMAND --help their options",
     "config.missing": "set the variable in the environment",
     "config.mixed_providers": "use one database for mock and another for real services (DATABASE_URL)",
     "config.mocks_start": "see the log named above",

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
-from docproc.errors import ProgramError
-from docproc.report import Report
-from docproc.runner import Runner, Tally
-from docproc.stages.ingest import find, ingest
-from docproc.states import TRANSITIONS, Command, State, claimed_by
+from docproc import __version__
+from docproc.errors import DatabaseError, DocprocError, ProgramError
+from docproc.model import Done, Job, Outcome, Parsed
+from docproc.report import FailOn, Report, Spent
+from docproc.runner import NOT_WHOLE, Failure, Runner, Tally
+from docproc.stages.ingest import Refused, find, ingest
+from docproc.states import FAILED, TRANSITIONS, Command, State, claimed_by
 
 if TYPE_CHECKING:
     from docproc.app import App
+    from docproc.store import Ingested
 
 
 log = logging.getLogger("docproc.run")
+
+
+MONEY_EVERY = 5.0
+"""Seconds between two looks at what a run has spent."""
+
+_SHOW_CURSOR = b"\x1b[?25h"
 
 
 class Progress(Protocol):
@@ -38,6 +49,26 @@ class Progress(Protocol):
         """The run is over, well or not."""
 
 
+class Documents(Protocol):
+    """Whoever wants to hear of each document."""
+
+    def came(self, entry: Ingested | Refused) -> None:
+        """A file came in, or was refused."""
+
+    def ended(self, job: Job, failure: Failure | None) -> None:
+        """A job reached the state in which this run leaves it, or failed. Called by one thread at a time."""
+
+
+class _Deaf:
+    """Hears of nothing."""
+
+    def came(self, entry: Ingested | Refused) -> None:
+        """Nothing."""
+
+    def ended(self, job: Job, failure: Failure | None) -> None:
+        """Nothing."""
+
+
 class Stop:
     """Whether this run was asked to end: by a signal, and by which, or by its time limit."""
 
@@ -49,6 +80,8 @@ class Stop:
     def receive(self, number: int, _: FrameType | None) -> None:
         """Asks for an orderly stop; the second signal leaves at once, and the leases run out by themselves."""
         if self.signal is not None:
+            if sys.stderr.isatty():  # the live progress had hidden it
+                os.write(sys.stderr.fileno(), _SHOW_CURSOR)
             os._exit(128 + number)
         self.signal = signal.Signals(number)
         self.ask()
@@ -76,6 +109,11 @@ def stoppable(max_duration: float | None = None) -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
+def report_of(command: str, commands: Sequence[Command], *, fail_on: FailOn | None = None) -> Report:
+    """The empty account of a run of ``commands`` that is about to begin."""
+    return Report(goal_of(commands), command, fail_on or FailOn())
+
+
 def run(
     app: App,
     name: str,
@@ -84,64 +122,160 @@ def run(
     *,
     stay: bool,
     progress: Progress,
+    documents: Documents | None = None,
     max_duration: float | None = None,
     rebuild: bool = False,
+    report: Report | None = None,
 ) -> Report:
     """Ingests ``paths``, then drains the stages of ``commands``; with ``stay`` until none of their jobs is left open.
 
-    With ``rebuild`` what is shown with another model gets a job with the settings' own.
-    After ``max_duration`` seconds it stops in good order. What stopped it once it was under way is in the report.
+    With ``rebuild`` what is shown with another model gets a job with the settings' own. After ``max_duration`` seconds
+    it stops in good order. What stopped it once it was under way is in the report, which is filled while the run goes.
     """
-    report = Report(goal=_goal(commands))
+    report = report or report_of(name, commands)
+    report.identity = _identity(app)
     with stoppable(max_duration) as stop:
         app.refuse_mixing()
+        log.info("run began")
         try:
-            _bring_in(app, name, paths, report, stop)
+            _bring_in(app, paths, report, stop, documents or _Deaf())
             if rebuild:
                 app.store.catalogue.rebuild(app.target)
             if commands and not stop.asked:
-                _drain(app, name, commands, report, stop, stay=stay, progress=progress)
-            if Command.EMBED in commands and not report.tally.left and not stop.asked:
+                _drain(app, commands, report, stop, documents or _Deaf(), stay=stay, progress=progress)
+            elif commands:
+                report.tally.left = app.store.queue.backlog(_states(commands)).open
+            if Command.EMBED in commands and not report.tally.left and not stop.asked and not app.alone:
+                report.phase = "indexing"
                 _keep_index(app, stop)
                 report.switch = app.store.catalogue.switch(app.target)
         except ProgramError as error:
             report.trouble = error
         report.signal = stop.signal
+    report.phase = "ending"
+    _log_end(report)
     return report
 
 
-def _bring_in(app: App, name: str, paths: Sequence[str], report: Report, stop: Stop) -> None:
+def close(app: App, report: Report) -> None:
+    """Adds up what the run has spent and closes its receipt in the database, unless that is what the trouble is."""
+    if isinstance(report.trouble, DatabaseError):
+        return
+    try:
+        report.spent = spent(app)
+        app.store.runs.end(report.exit_code, report.receipt())
+    except DatabaseError as error:
+        report.trouble = report.trouble or error
+
+
+def spent(app: App) -> tuple[Spent, ...]:
+    """What this run has bought until now."""
+    mocks = {"token": app.embedder_service.kind == "mock", "page": app.parser_service.kind == "mock"}
+    tier, model = app.settings.parser.tier, app.settings.embedder.model
+    return tuple(Spent.of(row, mock=mocks[row["unit"]], tier=tier, model=model) for row in app.store.runs.spent())
+
+
+def _identity(app: App) -> dict[str, object]:
+    from docproc.postgres.migrations import latest
+
+    return {
+        "profile": app.settings.profile,
+        "run_id": str(app.run_id),
+        "worker": app.owner,
+        "version": __version__,
+        "python": platform.python_version(),
+        "database_schema": latest(),
+        "settings": app.settings.fingerprint,
+    }
+
+
+def _log_end(report: Report) -> None:
+    trouble: dict[str, object] = {}
+    if report.trouble is not None:
+        trouble = {"code": report.trouble.code, "why": str(report.trouble)}
+    counts = {"refused": len(report.refused), "exit": int(report.exit_code)}
+    log.info("run ended", extra=report.counts() | counts | trouble)
+
+
+def _bring_in(app: App, paths: Sequence[str], report: Report, stop: Stop, documents: Documents) -> None:
+    report.phase = "ingesting"
     found = find(paths, stdin=sys.stdin if "-" in paths else ())
     catalogue, settings = app.store.catalogue, app.settings.ingest
     for entry in ingest(found, target=app.target, catalogue=catalogue, storage=app.storage, settings=settings):
         report.add(entry)
+        documents.came(entry)
         if report.news:
-            app.store.runs.begin(name, app.settings.profile)
+            app.store.runs.begin(report.command, app.settings.profile)
         if stop.asked:
             return
 
 
 def _drain(
-    app: App, name: str, commands: Sequence[Command], report: Report, stop: Stop, *, stay: bool, progress: Progress
+    app: App,
+    commands: Sequence[Command],
+    report: Report,
+    stop: Stop,
+    documents: Documents,
+    *,
+    stay: bool,
+    progress: Progress,
 ) -> None:
     assert report.goal is not None
+    runs = app.store.runs
+
+    def moved(job: Job, outcome: Outcome, failure: Failure | None) -> None:
+        if job.status is report.goal or job.status in FAILED:
+            report.pages += _pages(job, outcome)
+            documents.ended(job, failure)
+
+    def error_of(job: Job) -> DocprocError:
+        return runs.error_of(job) or NOT_WHOLE
+
     runner = Runner(
         app.store.queue,
         app.stages(commands),
         app.settings.runner,
-        on_work=lambda: app.store.runs.begin(name, app.settings.profile),
-        on_tick=progress.tick,
+        on_work=lambda: runs.begin(report.command, app.settings.profile),
+        on_tick=_ticking(app, report, progress),
+        on_move=moved,
+        error_of=error_of,
     )
     stop.told = runner.stop
     if stop.asked:  # between the last look and here
         runner.stop()
     report.tally = runner.tally
-    states = [state for command in commands for state in claimed_by(command)]
-    progress.begin(app.store.queue.backlog(states).open, report.goal)
+    states = _states(commands)
+    report.total = app.store.queue.backlog(states).open
+    report.pages_total = None if app.alone else runs.pages(states, report.total)
+    report.phase = "working"
+    progress.begin(report.total, report.goal)
     try:
         runner.drain(stay=stay)
     finally:
         progress.end()
+
+
+def _ticking(app: App, report: Report, progress: Progress) -> Callable[[Tally], None]:
+    """What is done a few times a second: the progress, and now and then the money, where there is any to spend."""
+    free = app.parser_service.kind == app.embedder_service.kind == "mock"
+    asked_at = time.monotonic()
+
+    def tick(tally: Tally) -> None:
+        nonlocal asked_at
+        if not free and time.monotonic() - asked_at > MONEY_EVERY:
+            asked_at = time.monotonic()
+            report.spent = spent(app)
+        progress.tick(tally)
+
+    return tick
+
+
+def _pages(job: Job, outcome: Outcome) -> int:
+    """The pages of a job, as it was claimed or as the parse has just found them."""
+    found = dict(job.progress)
+    if isinstance(outcome, Done) and isinstance(outcome.product, Parsed):
+        found |= outcome.product.progress
+    return int(found.get("pages_total") or found.get("pages_in_file") or 0)
 
 
 def _keep_index(app: App, stop: Stop) -> None:
@@ -156,9 +290,14 @@ def _keep_index(app: App, stop: Stop) -> None:
     target, dimensions = app.target, app.settings.embedder.dimensions
     index = indexes.keep(target.embed_model, target.embed_version, dimensions)
     level = logging.WARNING if index.state == "failed" else logging.INFO
-    log.log(level, "index on the vectors: %s, %s%s", index.kind, index.state, index.why and f": {index.why}")
+    told = {"kind": index.kind, "state": index.state, "built": index.built, "why": index.why}
+    log.log(level, "index on the vectors", extra=told)
 
 
-def _goal(commands: Sequence[Command]) -> State | None:
+def _states(commands: Sequence[Command]) -> list[State]:
+    return [state for command in commands for state in claimed_by(command)]
+
+
+def goal_of(commands: Sequence[Command]) -> State | None:
     """The state in which the last of ``commands`` leaves a document; None for ingest alone."""
     return next((row.target for row in reversed(TRANSITIONS) if row.command in commands), None)

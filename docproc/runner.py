@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING
 
+from docproc import logs
 from docproc.errors import (
+    PRECEDENCE,
     AlikeError,
     CredentialsError,
     DatabaseError,
@@ -40,7 +42,10 @@ TICK = 0.25
 """Seconds between two looks for due jobs: there is no LISTEN behind a pooler."""
 
 NOT_WHOLE = TransientError("embed.incomplete", "the document did not become complete")
-"""Stands for what the store found when it refused, for the last time, to call a document complete."""
+"""Stands for what the store found when it refused, for the last time, a product, where nobody can be asked for it."""
+
+Moved = Callable[[Job, Outcome, "Failure | None"], None]
+"""Hears of every job that reached another state: as it stands now, by which outcome, and how it failed if it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class Runner:
         *,
         on_work: Callable[[], None] = lambda: None,
         on_tick: Callable[[Tally], None] = lambda _: None,
+        on_move: Moved = lambda *_: None,
+        error_of: Callable[[Job], DocprocError] = lambda _: NOT_WHOLE,
     ) -> None:
         self._queue = queue
         self._stages = stages
@@ -79,6 +86,8 @@ class Runner:
         self._slots = _slots(settings)
         self._on_work = on_work
         self._on_tick = on_tick
+        self._on_move = on_move
+        self._error_of = error_of
         self._stopping = threading.Event()
         self._leases = Leases(queue, settings)
         self._calls = ThreadPoolExecutor(settings.embed_threads, thread_name_prefix="docproc-call")
@@ -161,6 +170,10 @@ class Runner:
         if jobs:
             self._on_work()
             self._leases.hold(jobs)
+            log.info("claimed", extra={"stage": stage.command, "jobs": len(jobs)})
+            if log.isEnabledFor(logging.DEBUG):
+                for job in jobs:
+                    log.debug("claimed one", extra=logs.of(job) | {"from": job.status})
         return jobs
 
     def _give_back(self, commands: Iterable[Command]) -> None:
@@ -178,7 +191,7 @@ class Runner:
             command = self._running.pop(future)
             error = future.exception()
             if isinstance(error, ProgramError):
-                self._trouble = self._trouble or error
+                self._trouble = min((self._trouble or error, error), key=lambda e: PRECEDENCE.index(e.exit_code))
                 self._shut.add(command)
                 self._give_back([command])
                 if not isinstance(error, CredentialsError | QuotaError):
@@ -203,22 +216,30 @@ class Runner:
         Working(jobs, self._queue, self._leases, self._stopping, self._calls, width, self._count).run(stage)
 
     def _count(self, moved: Job, outcome: Outcome) -> None:
+        failure = self._failure(moved, outcome)
         with self._counting:
             if isinstance(outcome, Wait):
                 if outcome.ours:
                     self._stay_until = max(self._stay_until, time.monotonic() + outcome.seconds)
                 return
             self.tally.reached[moved.status] += 1
-            if moved.status not in FAILED:
+            self._on_move(moved, outcome, failure)
+            if failure is None:
                 self._alike = ("", 0)
                 return
-            error = outcome.error if isinstance(outcome, Fail | Retry) else NOT_WHOLE
-            self.tally.failures.append(Failure(moved.source, moved.status, error))
+            self.tally.failures.append(failure)
             code, count = self._alike
-            self._alike = (error.code, count + 1 if error.code == code else 1)
+            self._alike = (failure.error.code, count + 1 if failure.error.code == code else 1)
             if self._alike[1] == self._settings.stop_after_alike:
-                self._trouble = AlikeError(error, self._alike[1])
+                self._trouble = self._trouble or AlikeError(failure.error, self._alike[1])
                 self._stopping.set()
+
+    def _failure(self, moved: Job, outcome: Outcome) -> Failure | None:
+        """How ``moved`` failed, if it did; what the store refused for the last time, only its row knows."""
+        if moved.status not in FAILED:
+            return None
+        error = outcome.error if isinstance(outcome, Fail | Retry) else self._error_of(moved)
+        return Failure(moved.source, moved.status, error)
 
 
 def batches(jobs: Sequence[Job], count: int, size: int) -> Iterator[list[Job]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 DEFAULT_PROFILE = "local"
@@ -101,6 +103,24 @@ class RunnerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertsSettings:
+    """What must not be; 0 turns an alert off."""
+
+    failed_share: float = 0.2  # share of the jobs that ended in the last 24 h, from ten on
+    oldest: float = 86_400.0  # a document stands in one open state for longer
+    stuck: float = 3600.0  # a claim whose process is dead waits for longer to be taken over
+    no_success_for: float = 0.0  # there is work, and no run ended well for longer; set it to twice the cron's interval
+    budget_usd_per_day: float = 0.0  # spent since midnight UTC, an estimate
+
+
+@dataclass(frozen=True, slots=True)
+class DeploySettings:
+    """What `docproc deploy` does when it goes back."""
+
+    way_back: str = ""  # a command that installs `{version}`, the docproc from before; empty: it is only printed
+
+
+@dataclass(frozen=True, slots=True)
 class MocksSettings:
     """The mock services of the local profile."""
 
@@ -148,9 +168,29 @@ class Settings:
     embedder: EmbedderSettings = field(default_factory=EmbedderSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     runner: RunnerSettings = field(default_factory=RunnerSettings)
+    alerts: AlertsSettings = field(default_factory=AlertsSettings)
+    deploy: DeploySettings = field(default_factory=DeploySettings)
     mocks: MocksSettings = field(default_factory=MocksSettings)
     secrets: Secrets = field(default_factory=Secrets)
     origins: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of every value that is no secret."""
+        told = {section: asdict(getattr(self, section)) for section in SECTIONS}
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
-SECTIONS = ("ingest", "storage", "parser", "validate", "chunker", "embedder", "search", "runner", "mocks")
+
+SECTIONS = (
+    "ingest",
+    "storage",
+    "parser",
+    "validate",
+    "chunker",
+    "embedder",
+    "search",
+    "runner",
+    "alerts",
+    "deploy",
+    "mocks",
+)

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 FIXTURES = ROOT / "fixtures"
@@ -72,6 +74,14 @@ class Docproc:
             out, err = process.communicate()
             raise AssertionError(f"docproc {' '.join(words)} did not end:\n{out}\n{err}") from None
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+T = TypeVar("T")
+
+
+def always(values: Iterable[T], *telling: T) -> list[Any]:
+    """The rows of a table for ``parametrize``: the ``telling`` ones in every run, the others where long ones are."""
+    return [value if value in telling else pytest.param(value, marks=pytest.mark.long) for value in values]
 
 
 def bare_environment(**variables: str) -> dict[str, str]:

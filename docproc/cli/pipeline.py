@@ -2,29 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from docproc.cli.funnel import PIPELINE, app
-from docproc.cli.options import Config, MaxDuration, Paths, Profile, Quiet, User, opened
-from docproc.errors import ConfigError, DatabaseError, Exit
+from docproc.cli.options import (
+    Config,
+    FailureLine,
+    JsonLines,
+    MaxDuration,
+    MetricsFile,
+    Paths,
+    Profile,
+    Quiet,
+    Receipt,
+    User,
+    opened,
+)
+from docproc.errors import ConfigError, Exit, ProgramError
 from docproc.states import Command
 
 if TYPE_CHECKING:
-    from docproc.app import App
+    from docproc.cli.outputs import Look
+    from docproc.report import Report
+    from docproc.views.progress import RunProgress
 
 
 @app.command(rich_help_panel=PIPELINE)
 def ingest(
-    paths: Paths = None, profile: Profile = None, file: Config = None, user: User = None, quiet: Quiet = False
+    paths: Paths = None,
+    profile: Profile = None,
+    file: Config = None,
+    user: User = None,
+    receipt: Receipt = None,
+    metrics: MetricsFile = None,
+    fail_on: FailureLine = "any",
+    json: JsonLines = False,
+    quiet: Quiet = False,
 ) -> None:
     """Bring documents in: hashed, stored, and queued once however often they are named.
 
-    Example: docproc ingest reports/ 'mail/*.pdf'
+    Examples:
+      docproc ingest reports/ 'mail/*.pdf'
+      find /srv -newer last | docproc ingest -
     """
-    with opened(profile, file, user) as it:
-        _run(it, "ingest", _named(paths), (), stay=False, quiet=quiet)
+    if not paths:
+        raise ConfigError("config.usage", "no path given", try_="docproc ingest FOLDER")
+    _run("ingest", (), _Run(profile, file, user, receipt, metrics, fail_on, json, quiet), paths=paths)
 
 
 @app.command(rich_help_panel=PIPELINE)
@@ -33,25 +61,62 @@ def parse(
     profile: Profile = None,
     file: Config = None,
     max_duration: MaxDuration = None,
+    receipt: Receipt = None,
+    metrics: MetricsFile = None,
+    fail_on: FailureLine = "any",
+    json: JsonLines = False,
     quiet: Quiet = False,
 ) -> None:
-    """Submit what is new to the parser and collect what is ready. Exit 4 when some are not ready yet."""
-    with opened(profile, file) as it:
-        _run(it, "parse", [], (Command.PARSE,), stay=wait, quiet=quiet, limit=max_duration)
+    """Submit what is new to the parser and collect what is ready. Exit 4 when some are not ready yet.
+
+    Examples:
+      docproc parse --quiet
+      docproc parse --wait --max-duration 45m
+    """
+    told = _Run(profile, file, None, receipt, metrics, fail_on, json, quiet, max_duration)
+    _run("parse", (Command.PARSE,), told, stay=wait)
 
 
 @app.command(rich_help_panel=PIPELINE)
-def validate(profile: Profile = None, file: Config = None, quiet: Quiet = False) -> None:
-    """Refuse parses that are empty or lack pages, and recognise equal ones."""
-    with opened(profile, file) as it:
-        _run(it, "validate", [], (Command.VALIDATE,), stay=False, quiet=quiet)
+def validate(
+    profile: Profile = None,
+    file: Config = None,
+    max_duration: MaxDuration = None,
+    receipt: Receipt = None,
+    metrics: MetricsFile = None,
+    fail_on: FailureLine = "any",
+    json: JsonLines = False,
+    quiet: Quiet = False,
+) -> None:
+    """Refuse parses that are empty or lack pages, and recognise equal ones.
+
+    Examples:
+      docproc validate
+      docproc validate --fail-on 5%
+    """
+    _run(
+        "validate", (Command.VALIDATE,), _Run(profile, file, None, receipt, metrics, fail_on, json, quiet, max_duration)
+    )
 
 
 @app.command(rich_help_panel=PIPELINE)
-def chunk(profile: Profile = None, file: Config = None, quiet: Quiet = False) -> None:
-    """Cut validated parses into chunks."""
-    with opened(profile, file) as it:
-        _run(it, "chunk", [], (Command.CHUNK,), stay=False, quiet=quiet)
+def chunk(
+    profile: Profile = None,
+    file: Config = None,
+    max_duration: MaxDuration = None,
+    receipt: Receipt = None,
+    metrics: MetricsFile = None,
+    fail_on: FailureLine = "any",
+    json: JsonLines = False,
+    quiet: Quiet = False,
+) -> None:
+    """Cut validated parses into chunks.
+
+    Examples:
+      docproc chunk
+      docproc chunk --max-duration 10m --json
+    """
+    _run("chunk", (Command.CHUNK,), _Run(profile, file, None, receipt, metrics, fail_on, json, quiet, max_duration))
 
 
 @app.command(rich_help_panel=PIPELINE)
@@ -63,14 +128,22 @@ def embed(
         bool, typer.Option("--rebuild", help="Also embed what is shown with another model than the settings name.")
     ] = False,
     max_duration: MaxDuration = None,
+    receipt: Receipt = None,
+    metrics: MetricsFile = None,
+    fail_on: FailureLine = "any",
+    json: JsonLines = False,
     quiet: Quiet = False,
 ) -> None:
     """Buy the vectors that are missing, and complete what is whole.
 
     After a change of model, with --rebuild: the old vectors serve the search until every document has its new ones.
+
+    Examples:
+      docproc embed --profile production
+      docproc embed --rebuild --receipt rebuilt.json
     """
-    with opened(profile, file, user) as it:
-        _run(it, "embed", [], (Command.EMBED,), stay=False, quiet=quiet, limit=max_duration, rebuild=rebuild)
+    told = _Run(profile, file, user, receipt, metrics, fail_on, json, quiet, max_duration)
+    _run("embed", (Command.EMBED,), told, rebuild=rebuild)
 
 
 @app.command("run-all", rich_help_panel=PIPELINE)
@@ -80,42 +153,105 @@ def run_all(
     file: Config = None,
     user: User = None,
     max_duration: MaxDuration = None,
+    receipt: Receipt = None,
+    metrics: MetricsFile = None,
+    fail_on: FailureLine = "any",
+    json: JsonLines = False,
     quiet: Quiet = False,
 ) -> None:
     """Ingest PATHS, then take every open document through all stages at once, until none is left.
 
-    Examples: docproc run-all reports/     docproc run-all --profile production
+    Examples:
+      docproc run-all reports/
+      docproc run-all --profile production --max-duration 2h
+      docproc run-all reports/ --json | jq 'select(.type == "document")'
     """
-    with opened(profile, file, user) as it:
-        _run(it, "run-all", paths or [], tuple(Command), stay=True, quiet=quiet, limit=max_duration)
+    told = _Run(profile, file, user, receipt, metrics, fail_on, json, quiet, max_duration)
+    _run("run-all", tuple(Command), told, paths=paths or (), stay=True)
 
 
-def _named(paths: list[str] | None) -> list[str]:
-    if not paths:
-        raise ConfigError("config.invalid", "no path given", try_="docproc ingest FOLDER")
-    return paths
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the commands have in common: where the run takes place, and how it is told."""
+
+    profile: str | None
+    file: Path | None
+    user: str | None
+    receipt: Path | None
+    metrics: Path | None
+    fail_on: str
+    json: bool
+    quiet: bool
+    max_duration: str | None = None
 
 
 def _run(
-    it: App,
     name: str,
-    paths: list[str],
     commands: tuple[Command, ...],
+    told: _Run,
     *,
-    stay: bool,
-    quiet: bool,
-    limit: str | None = None,
+    paths: Sequence[str] = (),
+    stay: bool = False,
     rebuild: bool = False,
 ) -> None:
     """Ingests, drains, reports, and ends with the exit code that the report asks for."""
+    from docproc.cli.outputs import look_back
     from docproc.config import parse_duration
-    from docproc.run import run
-    from docproc.views.run import RunProgress, show_report
+    from docproc.report import FailOn
+    from docproc.run import close, report_of, run
+    from docproc.views import files
+    from docproc.views.progress import RunProgress
+    from docproc.views.run import refuse_unwritable
 
-    progress, seconds = RunProgress(quiet=quiet), None if limit is None else parse_duration(limit)
-    report = run(it, name, paths, commands, stay=stay, progress=progress, max_duration=seconds, rebuild=rebuild)
-    if not isinstance(report.trouble, DatabaseError):
-        it.store.runs.end(report.exit_code, report.summary())
-    if not quiet or report.exit_code is not Exit.OK:
+    seconds = None if told.max_duration is None else parse_duration(told.max_duration)
+    report = report_of(name, commands, fail_on=FailOn.told(told.fail_on))
+    refuse_unwritable(told.receipt)
+    files.refuse_unwritable("--metrics-file", told.metrics)
+    progress = RunProgress(report, quiet=told.quiet, json=told.json)
+    try:
+        with progress, opened(told.profile, told.file, told.user) as it:
+            progress.emit("start", command=name, run_id=it.run_id, profile=it.settings.profile, worker=it.owner)
+            run(
+                it,
+                name,
+                paths,
+                commands,
+                stay=stay,
+                progress=progress,
+                documents=progress,
+                max_duration=seconds,
+                rebuild=rebuild,
+                report=report,
+            )
+            close(it, report)
+            seen = look_back(it, report, told.metrics)
+    except ProgramError as error:  # before it was under way
+        report.trouble = error
+        _keep(report, None, told)
+        raise
+    _end(report, seen, progress, told)
+
+
+def _end(report: Report, seen: Look | None, progress: RunProgress, told: _Run) -> None:
+    from docproc.views.alerts import show_firing
+    from docproc.views.errors import print_error, show_error
+    from docproc.views.run import show_report
+
+    progress.emit("summary", **report.receipt())
+    if report.trouble is not None and told.json:
+        print_error(report.trouble, report.exit_code)
+        show_error(report.trouble)
+    elif not told.json and (not told.quiet or report.exit_code is not Exit.OK):
         show_report(report)
+    show_firing(report.alerts)
+    _keep(report, seen, told)
     raise typer.Exit(int(report.exit_code))
+
+
+def _keep(report: Report, seen: Look | None, told: _Run) -> None:
+    from docproc.cli.outputs import keep_metrics
+    from docproc.views.run import write_receipt
+
+    keep_metrics(report, seen, told.metrics, told.profile)
+    if told.receipt is not None:
+        write_receipt(report, told.receipt)

@@ -1,87 +1,57 @@
-"""A run while it goes and when it ends: progress, one summary line, the failures."""
+"""The end of a run: one line, the failures by kind, and the receipt as a file."""
 
 from __future__ import annotations
 
-import sys
-import time
-from typing import TYPE_CHECKING
+import json
+import os
+from pathlib import Path
 
-from docproc.report import Report
-from docproc.runner import Tally
-from docproc.states import State
+from docproc.errors import ConfigError, DocprocError
+from docproc.report import Report, usd
 from docproc.views.errors import show_error, show_failures
-from docproc.views.terminal import messages
+from docproc.views.progress import money
+from docproc.views.terminal import SCHEMA, messages
 from docproc.views.words import duration
 
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
-PLAIN_EVERY = 60.0
-"""Seconds between two lines of progress where standard error is no terminal."""
-
-
-class RunProgress:
-    """Progress on standard error: live on a terminal, else one plain line a minute; the denominator never changes."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._live = sys.stderr.isatty() and not quiet
-        self._quiet = quiet
-        self._total = 0
-        self._goal = State.COMPLETE
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
-        self._line_at = time.monotonic()
-
-    def begin(self, total: int, goal: State) -> None:
-        """Starts over ``total`` open jobs that are to reach ``goal``."""
-        self._total, self._goal = total, goal
-        if self._live and total:
-            from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-            columns = (SpinnerColumn(), BarColumn(20), TextColumn("{task.description}"), TimeElapsedColumn())
-            self._bar = Progress(*columns, console=messages(), transient=True)
-            self._task = self._bar.add_task(self._words(Tally()), total=total)
-            self._bar.start()
-
-    def end(self) -> None:
-        """Takes the progress away."""
-        if self._bar is not None:
-            self._bar.stop()
-
-    def tick(self, tally: Tally) -> None:
-        """Shows where the run stands."""
-        if self._bar is not None and self._task is not None:
-            ended = tally.reached[self._goal] + len(tally.failures)
-            self._bar.update(self._task, completed=min(ended, self._total), description=self._words(tally))
-        elif not self._quiet and time.monotonic() - self._line_at >= PLAIN_EVERY:
-            self._line_at = time.monotonic()
-            messages().print(self._words(tally))
-
-    def _words(self, tally: Tally) -> str:
-        words = [f"{self._goal} {tally.reached[self._goal]}/{self._total}"]
-        words += [
-            f"{state} {tally.reached[state]}"
-            for state in (State.PARSED, State.CHUNKS_STORED)
-            if tally.reached[state] and state is not self._goal
-        ]
-        if tally.failures:
-            words.append(f"{len(tally.failures)} failed")
-        return " · ".join(words)
+_OUTCOMES = ("new", "changed", "duplicate", "unchanged")
 
 
 def show_report(report: Report) -> None:
-    """One line, then the failures grouped by code."""
-    words = [f"done {report.done}"] if report.goal else []
-    words += [f"{outcome} {report.ingested[outcome]}" for outcome in _OUTCOMES if report.ingested[outcome]]
-    words += [f"failed {report.failed}", f"waiting {report.tally.left}", duration(time.monotonic() - report.started)]
-    messages().print(" · ".join([*words, f"exit {report.exit_code:d}"]))
+    """``done 1,247 · unchanged 9,310 · failed 7 · waiting 5 · $4.12 · 31m04s · exit 3``, then the failures by kind."""
+    words = [f"done {report.done:,}"] if report.goal else []
+    words += [f"{outcome} {report.ingested[outcome]:,}" for outcome in _OUTCOMES if report.ingested[outcome]]
+    words += [f"failed {report.failed:,}", f"waiting {report.tally.left:,}"]
+    spent = money(usd(report.spent), estimated=any(one.estimated for one in report.spent))
+    words += [spent] if spent else []
+    messages().print(" · ".join([*words, duration(report.seconds), f"exit {report.exit_code:d}"]))
     if report.switch.switched:
         messages().print(f"the search now uses the model of the settings, in {report.switch.switched} sources")
     elif report.switch.missing:
         messages().print(f"the search keeps its model: {report.switch.missing} sources have no vectors of the new one")
-    show_failures([*report.refused, *report.tally.failures])
+    show_failures(report.failures)
     if report.trouble is not None:
         show_error(report.trouble)
 
 
-_OUTCOMES = ("new", "changed", "duplicate", "unchanged")
+def refuse_unwritable(receipt: Path | None) -> None:
+    """Raises ConfigError when no receipt can be written there: better now than after hours."""
+    if receipt is None:
+        return
+    folder = receipt.absolute().parent
+    if receipt.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        why = "it is a folder" if receipt.is_dir() else f"{folder} is not a folder that can be written to"
+        raise ConfigError("config.invalid", f"the receipt {receipt} cannot be written", why=why, try_="--receipt FILE")
+
+
+def write_receipt(report: Report, file: Path) -> None:
+    """Writes the receipt whole or not at all. Raises DocprocError ``run.receipt`` where it cannot be written."""
+    text = json.dumps({"schema": SCHEMA, **report.receipt()}, indent=2, default=str) + "\n"
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        try:
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(file)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise DocprocError("run.receipt", f"no receipt in {file}", why=error.strerror or str(error)) from None

@@ -48,7 +48,14 @@ def test_a_claim_never_locks_more_rows_than_its_limit_says(bench: Bench) -> None
     """oban #652: the planner ran the LIMIT subquery once for every outer row, and locked rows each time."""
     for _ in range(50):
         bench.make()
-    values = {"states": list(map(str, OPEN)), "limit": 3, "owner": "host:1:1:a", "lease": 60.0, "now": None}
+    values = {
+        "states": list(map(str, OPEN)),
+        "limit": 3,
+        "owner": "host:1:1:a",
+        "lease": 60.0,
+        "only": None,
+        "now": None,
+    }
     with bench.database.transaction() as conn:
         conn.execute(NEARLY_EMPTY)
         with conn.transaction(force_rollback=True):

@@ -37,7 +37,7 @@ from tests.support import Docproc, Mocks
 REFUSED = "a settle was refused"
 """What docproc logs when the loser of a lease comes too late."""
 
-UNEXPECTED = ("Traceback", "docproc.runner unexpected", "program.unexpected")
+UNEXPECTED = ("Traceback", "an unexpected error", "program.unexpected")
 
 REFUSED_ANSWERS = "SELECT * FROM docproc.api_calls WHERE outcome = 'embed.bad_response'"
 

@@ -23,7 +23,7 @@ _FINISHED = (
     "       count(e.job_id) FILTER (WHERE e.to_status = 'complete'),"
     "       count(e.job_id) FILTER (WHERE e.to_status LIKE 'failed%%')"
     "  FROM docproc.runs r LEFT JOIN docproc.job_events e ON e.worker = r.worker AND e.from_status <> e.to_status"
-    " WHERE r.finished_at IS NOT NULL GROUP BY r.run_id"
+    " WHERE r.exit_code IS NOT NULL GROUP BY r.run_id"
 )
 _PROGRESS = (
     "SELECT j.job_id, (j.progress ->> 'chunks_total')::int, (j.progress ->> 'embeds_total')::int,"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -168,11 +169,39 @@ def test_a_database_that_was_not_migrated_is_answered_with_the_command(
 
 
 @pytest.mark.parametrize(
-    "words", [["run-al"], ["status", "--colour"], ["search"], ["ingest"], ["run-all", "--max-duration", "soon"]]
+    ("words", "code", "hint"),
+    [
+        (["run-al"], "config.usage", "did you mean run-all?"),
+        (["status", "--jsn"], "config.usage", "did you mean --json?"),
+        (["search"], "config.usage", "docproc search --help"),
+        (["ingest"], "config.usage", "docproc ingest FOLDER"),
+        (["search", "gulls", "--limit", "many"], "config.usage", "docproc search --help"),
+        (["retry", "--code", "parse.timeot"], "config.invalid", "did you mean parse.timeout?"),
+        (["retry", "--state", "failed_pars"], "config.usage", "did you mean failed_parse?"),
+        (["run-all", "--max-duration", "soon"], "config.invalid", "45m"),
+        (["run-all", "--fail-on", "some"], "config.invalid", "never"),
+        (["run-all", "--receipt", "nowhere/receipt.json"], "config.invalid", "--receipt"),
+    ],
 )
-def test_wrong_words_on_the_command_line_are_errors_of_usage(docproc: Docproc, words: list[str]) -> None:
+def test_wrong_words_on_the_command_line_are_errors_like_any_other(
+    docproc: Docproc, words: list[str], code: str, hint: str
+) -> None:
     said = docproc.run(*words)
-    assert said.returncode == 2
+    assert_told(said, 2, code)
     assert said.stdout == ""
-    assert len(said.stderr.splitlines()) > 1
-    assert "Traceback" not in said.stderr
+    assert hint in said.stderr.splitlines()[-1]
+    told = json.loads(docproc.run(*words, "--json").stdout)
+    assert (told["schema"], told["type"], told["code"], told["exit"]) == (1, "exit_error", code, 2)
+
+
+def test_a_product_that_the_database_refuses_is_reported_with_the_code_of_its_row(
+    docproc: Docproc, tables: Tables, note: Path
+) -> None:
+    tables.change("ALTER TABLE docproc.document_chunk_buffer ADD CONSTRAINT nothing CHECK (false)")
+    try:
+        said = docproc.run("run-all", str(note), DOCPROC_RUNNER_MAX_ATTEMPTS="1")
+    finally:
+        tables.change("ALTER TABLE docproc.document_chunk_buffer DROP CONSTRAINT nothing")
+    assert said.returncode == 1
+    assert tables.codes() == {"note.txt": "job.unexpected"}
+    assert "1 job.unexpected (failed_chunking)" in said.stderr

@@ -10,7 +10,7 @@ import pytest
 from docproc.faultpoints import POINTS
 from tests.e2e.documents import PAGES, one_of_each
 from tests.e2e.tables import Tables
-from tests.support import Docproc, Mocks
+from tests.support import Docproc, Mocks, always
 
 LATER = {"database.statement": 40, "database.committed": 12}
 """Points that are reached before there is any work: how many times they are passed first."""
@@ -19,7 +19,13 @@ PATIENCE = {"DOCPROC_PARSER_TIMEOUT": "3", "DOCPROC_PARSER_RECONCILE_GRACE": "0.
 """A submit that never arrived is sent again after both, counted from the first one."""
 
 
-@pytest.mark.parametrize("point", [*POINTS, "settle.before_commit:5"])
+@pytest.mark.parametrize(
+    "point",
+    always(
+        [*POINTS, "settle.before_commit:5"],
+        *("parse.after_submit", "embed.after_response", "settle.before_commit", "database.committed"),
+    ),
+)
 def test_a_killed_run_is_finished_by_the_next_and_nothing_is_paid_for_twice(
     docproc: Docproc, tables: Tables, services: Mocks, tmp_path: Path, point: str
 ) -> None:

@@ -28,7 +28,7 @@ def catalogue(docproc: Docproc) -> list[tuple[str, str, str]]:
     """Every column of docproc's schema."""
     found = Tables(docproc.environ["DATABASE_URL"]).rows(
         "SELECT table_name, column_name, data_type FROM information_schema.columns"
-        " WHERE table_schema = 'docproc' AND table_name <> 'schema_migrations' ORDER BY 1, 2"
+        " WHERE table_schema = 'docproc' AND table_name NOT IN ('schema_migrations', 'deployments') ORDER BY 1, 2"
     )
     return [(table, column, kind) for table, column, kind in found]
 
