@@ -124,14 +124,14 @@ def _with_services(session: nox.Session, mode: str, *keys: str) -> None:
 def transition(session: nox.Session) -> None:
     """From mock to real and from local to deployed, in the long form: all tests of real services, on the mocks."""
     session.install("-e", ".[local,dev]")
-    session.run("pytest", "tests/real", *session.posargs, env={"DOCPROC_TRANSITION": "long"})
+    session.run("pytest", "-m", "", "tests/real", *session.posargs, env={"DOCPROC_TRANSITION": "long"})
 
 
 @nox.session
 def chaos(session: nox.Session) -> None:
     """Every test of disasters in its long form: a storm of 2,000 documents, death at every statement; and the rates."""
     session.install("-e", ".[local,dev]")
-    session.run("pytest", "-n0", "-s", "tests/chaos", *session.posargs, env={"DOCPROC_CHAOS": "long"})
+    session.run("pytest", "-n0", "-s", "-m", "", "tests/chaos", *session.posargs, env={"DOCPROC_CHAOS": "long"})
     if not session.posargs:
         session.run("python", "-m", "tests.chaos.rates")
 

@@ -187,6 +187,9 @@ def _apply(settings: Settings, values: Mapping[str, tuple[object, str]]) -> Sett
             f"user {str(user)!r} ({origin}) is not a name",
             why="a user is 1 to 128 of A-Z a-z 0-9 @ . _ - and does not begin with a dot",
         )
+    if user.startswith("docproc-trial-"):
+        why = "users of this name exist for one trial each: cleanup removes what they leave"
+        raise ConfigError("config.invalid", f"user {user!r} ({origin}) is not free", why=why)
     settings = replace(settings, user=user, **changes)
     _check_heartbeat(settings)
     _check_share(settings)

@@ -88,6 +88,7 @@ class Report:
     spent: tuple[Spent, ...] = ()
     signal: Signals | None = None
     trouble: ProgramError | None = None
+    cut_short: bool = False  # the time was up before every file was looked at
     switch: Switch = field(default_factory=Switch)
     alerts: tuple[Alert, ...] = ()
     started: float = field(default_factory=time.monotonic)
@@ -142,7 +143,7 @@ class Report:
             return self.trouble.exit_code
         if self.signal is not None:
             return Exit(128 + self.signal)
-        apply = [Exit.WORK_LEFT] if self.tally.left else []
+        apply = [Exit.WORK_LEFT] if self.tally.left or self.cut_short else []
         apply += [Exit.PROBLEMS] if self.alerts else []
         if self.failed and self.failed / (self.failed + self.well) > self.fail_on.limit:
             apply.append(Exit.SOME_FAILED if self.well else Exit.FAILED)

@@ -207,6 +207,7 @@ def _bring_in(app: App, paths: Sequence[str], report: Report, stop: Stop, docume
         if report.news:
             app.store.runs.begin(report.command, app.settings.profile)
         if stop.asked:
+            report.cut_short = True
             return
 
 

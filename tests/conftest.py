@@ -36,8 +36,8 @@ TABLES = (
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than there are cores: much of the time of these tests is spent waiting for other processes."""
-    return (os.cpu_count() or 1) + 1
+    """Two workers more than there are cores: much of the time of these tests is spent waiting for other processes."""
+    return (os.cpu_count() or 1) + 2
 
 
 MakeApp = Callable[..., App]

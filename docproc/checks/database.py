@@ -26,7 +26,7 @@ WRITES: Mapping[str, tuple[str, ...]] = {
     "installation": ("DELETE", "INSERT"),
     "job_events": ("INSERT",),
     "parse_calls": ("DELETE", "INSERT", "UPDATE"),
-    "rate_limits": ("INSERT", "UPDATE"),
+    "rate_limits": ("DELETE", "INSERT", "UPDATE"),
     "runs": ("DELETE", "INSERT", "UPDATE"),
     "serving": ("DELETE", "INSERT", "UPDATE"),
     "sources": ("DELETE", "INSERT", "UPDATE"),

@@ -45,6 +45,7 @@ def claim(it: Deployment) -> Finding:
         "owner": "",
         "lease": 1.0,
         "only": None,
+        "least": 0,
         "now": None,
     }
     with it.app.database.transaction() as conn:

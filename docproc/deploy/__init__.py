@@ -8,6 +8,7 @@ from typing import Any
 
 from docproc import __version__
 from docproc.errors import DocprocError, Exit, ProgramError
+from docproc.redaction import redact
 from docproc.smoke import Smoke, Smoker
 
 
@@ -68,7 +69,8 @@ class Deployed:
 
     def document(self) -> dict[str, Any]:
         """For JSON."""
-        error = self.error and {"code": self.error.code, "what": self.error.what, "why": self.error.why}
+        told = self.error
+        error = told and {"code": told.code, "what": redact(told.what), "why": redact(told.why)}
         steps = [{"step": s.name, "state": s.state, "said": s.said, "seconds": round(s.seconds, 3)} for s in self.steps]
         return {
             "version": self.version,

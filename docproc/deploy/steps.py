@@ -12,6 +12,7 @@ from docproc.deploy import Deployed, FoundError, Step, Wishes, way_back
 from docproc.errors import DatabaseError, DocprocError, StoppedError
 from docproc.postgres import migrations
 from docproc.postgres.deployments import Deployments
+from docproc.redaction import redact
 from docproc.run import Stop, stoppable
 from docproc.smoke import Smoke, judged
 
@@ -76,7 +77,7 @@ class _Deploy:
             trouble = DocprocError("program.unexpected", f"{name}: {type(error).__name__}")
             said = str(trouble)
         state = "failed" if trouble else "skipped" if said.startswith(SKIPPED) else "ok"
-        step = Step(name, state, said.removeprefix(SKIPPED), time.monotonic() - started)
+        step = Step(name, state, redact(said.removeprefix(SKIPPED)), time.monotonic() - started)
         self._done.steps.append(step)
         self._on_step(step)
         if trouble is not None:
@@ -157,6 +158,7 @@ class _Deploy:
         self._stop.signal = None  # it was for the deploy; the way back is short, and left only by a second one
         try:
             self._step("roll back", self._take_back)
+            done.schema = (before, before)
             if moved and self._app.settings.deploy.way_back and self._install():
                 self._step("way back", lambda: way_back.go(self._install()))
         except DocprocError as error:
@@ -164,7 +166,6 @@ class _Deploy:
             done.outcome = "stuck"
             return
         done.outcome = "rolled back" if moved else "failed"
-        done.schema = (before, before)
 
     def _take_back(self) -> str:
         version = self._done.schema[0]
@@ -185,7 +186,10 @@ class _Deploy:
     def _close(self) -> None:
         if self._id is not None:
             outcome = "failed" if self._done.outcome == "stuck" else self._done.outcome
-            self._history.end(self._id, outcome, migrations.version(self._app.database), self._done.stopped_at)
+            try:
+                self._history.end(self._id, outcome, migrations.version(self._app.database), self._done.stopped_at)
+            except DatabaseError:
+                log.warning("the end of this deploy could not be recorded: the next one closes it")
 
 
 def _refuse(smoke: Smoke, what: str) -> None:

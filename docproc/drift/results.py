@@ -11,7 +11,6 @@ from docproc.trials import Trial, differences
 
 if TYPE_CHECKING:
     from docproc.settings import Settings
-    from docproc.smoke import Smoker
 
 _WHY = {
     "state": "a document ends elsewhere",
@@ -22,11 +21,6 @@ _WHY = {
     "vectors": "chunks without vectors are never found",
     "texts": "the chunks have other texts",
 }
-
-
-def measure(smoker: Smoker, settings: Settings) -> Trial:
-    """Takes the samples through the environment; nothing of them stays there."""
-    return smoker.take(settings)
 
 
 def compared(to: str, before: Trial, now: Trial, settings: Settings) -> Comparison:

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 
 class Catalogue:
-    """The catalogue over ``sources`` and ``upload_jobs``."""
+    """The catalogue over ``sources`` and ``upload_jobs``; new jobs have ``priority``."""
 
-    def __init__(self, database: Database, owner: str) -> None:
+    def __init__(self, database: Database, owner: str, *, priority: int = 0) -> None:
         self._db = database
         self._owner = owner
+        self._priority = priority
 
     def known(self, target: Target, sources: Sequence[Source]) -> list[Ingested]:
         """Those of ``sources`` that need nothing: same path, same bytes, and a job with this target."""
@@ -90,6 +91,7 @@ class Catalogue:
             "chunked": reached[0],
             "with_chunks": [*reached, State.COMPLETE, transition_from(reached[0]).failure],
             "owner": self._owner,
+            "priority": self._priority,
         }
         return {row["document_id"] for row in conn.execute(query("add_jobs"), values)}
 

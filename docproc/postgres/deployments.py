@@ -29,11 +29,14 @@ class Deployments:
     def turn(self) -> Iterator[None]:
         """Keeps every other deploy out. Raises BusyError where one is at work."""
         # A connection of its own: the pool checks and closes those that are idle.
-        with connect(self._db.conninfo) as conn:
+        conn = connect(self._db.conninfo)
+        try:
             row = conn.execute(query("deploy_turn")).fetchone()
             if row is None or not row["ours"]:
                 raise BusyError
             yield
+        finally:
+            conn.close()  # and with it the lock, wherever the connection has got to meanwhile
 
     def give_up_abandoned(self) -> list[dict[str, Any]]:
         """Closes what killed deploys have left open; what they were at. Only for whoever has the turn."""

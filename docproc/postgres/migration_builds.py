@@ -9,6 +9,7 @@ from psycopg.sql import SQL, Identifier
 
 from docproc.errors import DatabaseError
 from docproc.postgres.database import Database, connect, query
+from docproc.redaction import words_of
 
 if TYPE_CHECKING:
     from docproc.postgres.database import Conn
@@ -40,7 +41,7 @@ def finish(database: Database, builds: tuple[Build, ...], lock: float) -> dict[s
         except psycopg.errors.LockNotAvailable:
             why = f"another build, or somebody's transaction, held the table for longer than {lock:g} s"
         except (psycopg.Error, DatabaseError) as error:
-            why = " ".join(str(error).split())
+            why = words_of(error)
         if why:
             failed[build.name] = why
     return failed

@@ -18,6 +18,7 @@ from docproc.model import Advance, Chunked, Done, Fail, Job, Outcome, Parsed, Re
 from docproc.postgres import products, publishing
 from docproc.postgres.database import Database, query
 from docproc.postgres.publishing import RefusedError
+from docproc.postgres.trials import TRIAL_PRIORITY
 from docproc.redaction import redact
 from docproc.states import FINAL, TRANSITIONS, State, path, transition_from
 from docproc.store import Backlog, Chosen, Retried
@@ -32,11 +33,14 @@ log = logging.getLogger(__name__)
 
 RESCUE_BATCH = 500
 
+LOWEST = -(2**31)
+"""No job has a lower priority."""
+
 
 class Queue:
     """The queue over ``upload_jobs`` for one owner (one docproc process).
 
-    With ``only`` it is as if there were no jobs but that user's.
+    With ``only`` it is as if there were no jobs but that user's, whose priority is that of a trial.
     """
 
     def __init__(self, database: Database, owner: str, settings: RunnerSettings, *, only: str | None = None) -> None:
@@ -54,6 +58,7 @@ class Queue:
             "owner": self.owner,
             "lease": self._settings.lease,
             "only": self._only,
+            "least": LOWEST if self._only is None else TRIAL_PRIORITY,
             "now": now,
         }
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import psycopg
 from psycopg.types.json import Jsonb
 
 from docproc.errors import DocprocError
@@ -22,6 +24,9 @@ MOST_PAGES_ASKED = 100_000
 
 SILENT_FOR = 86_400.0
 """Seconds without a trace after which a run on another host counts as dead: whether it lives cannot be known there."""
+
+
+log = logging.getLogger(__name__)
 
 
 class Runs:
@@ -62,7 +67,12 @@ class Runs:
 
         ``estimated`` or ``unknown``, because the provider has not told them yet.
         """
-        return self._db.rows("run_spent", {"run_id": self.run_id})
+        try:
+            return self._db.rows("run_spent", {"run_id": self.run_id})
+        except psycopg.Error as error:
+            # It is only told; a server that refuses it, as for its time limit, must not end the run.
+            log.warning("what this run has bought is not known", extra={"code": error.sqlstate})
+            return []
 
     def pages(self, states: Sequence[State], jobs: int) -> int | None:
         """The pages of the open jobs in ``states``, of which there are about ``jobs``; None when not all are known."""

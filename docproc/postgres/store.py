@@ -13,7 +13,7 @@ from docproc.postgres.reads import Reads
 from docproc.postgres.runs import Runs
 from docproc.postgres.searching import Search
 from docproc.postgres.sweeping import Sweeping
-from docproc.postgres.trials import Trials
+from docproc.postgres.trials import TRIAL_PRIORITY, Trials
 from docproc.postgres.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class PostgresStore:
     ) -> None:
         self.database = database
         self.queue = Queue(database, owner, settings, only=only)
-        self.catalogue = Catalogue(database, owner)
+        self.catalogue = Catalogue(database, owner, priority=0 if only is None else TRIAL_PRIORITY)
         self.parse_calls = ParseCalls(database, run_id)
         self.rate_limits = RateLimits(database)
         self.vectors = Vectors(database, run_id)

@@ -115,7 +115,7 @@ class LocalStorage:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Every key that begins with ``prefix``, in order; temporary files of a killed process are none."""
-        for path in sorted(self._root.rglob("*")):
+        for path in sorted((self._root / prefix.rpartition("/")[0]).rglob("*")):
             key = path.relative_to(self._root).as_posix()
             if key.startswith(prefix) and path.is_file() and not path.name.startswith("."):
                 yield key

@@ -93,9 +93,9 @@ def take(
 
 def remove(app: App, user: str) -> None:
     """Removes a trial's documents from database and storage. Raises LeftoversError when some of it is still there."""
-    app.store.trials.remove(user)
+    documents = app.store.trials.remove(user)
     app.storage.purge(user)
-    rows = app.store.trials.traces(user)
+    rows = app.store.trials.traces(user, documents)
     objects = [key for prefix in ("raw", "parsed") for key in app.storage.keys(f"{prefix}/{user}/")]
     if rows or objects:
         left = [f"{count} rows of {table}" for table, count in rows.items()]

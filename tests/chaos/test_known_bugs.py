@@ -54,6 +54,7 @@ def test_a_claim_never_locks_more_rows_than_its_limit_says(bench: Bench) -> None
         "owner": "host:1:1:a",
         "lease": 60.0,
         "only": None,
+        "least": 0,
         "now": None,
     }
     with bench.database.transaction() as conn:

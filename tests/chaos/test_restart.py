@@ -22,7 +22,7 @@ from tests.chaos.wire import Judge, Verdict, between
 from tests.conftest import TABLES
 from tests.e2e.conftest import local
 from tests.e2e.tables import Tables
-from tests.support import Mocks, wait_until
+from tests.support import Mocks, always, wait_until
 
 TRIES_BURNT = "SELECT count(*) FROM docproc.job_events WHERE code IS NOT NULL OR attempt > 1"
 TERMINATE_COPY = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY incoming_vectors%'"
@@ -52,7 +52,7 @@ def papers(tmp_path: Path) -> Library:
     return library(tmp_path / "papers", 15, seed=hash(str(tmp_path)))
 
 
-@pytest.mark.parametrize("mode", [FAST, IMMEDIATE])
+@pytest.mark.parametrize("mode", always([FAST, IMMEDIATE], IMMEDIATE))
 def test_a_run_outlives_a_restart_of_postgres(
     own: OwnCluster, papers: Library, services: Mocks, tmp_path: Path, mode: signal.Signals
 ) -> None:

@@ -97,8 +97,17 @@ def test_a_first_deploy_sets_up_checks_and_tries_out_and_leaves_nothing_but_its_
     }
     assert [sample["state"] for sample in account["smoke"]["trial"]["samples"]] == ["complete", "complete"]
     assert history(bare) == [("0.1.0", 0, LATEST, "done", None)]
-    # The clocks of the shared rate limits are nobody's.
-    assert {name for name, count in rows(bare).items() if count} == {"rate_limits", "paths in the storage"}
+    assert {name for name, count in rows(bare).items() if count} == {"paths in the storage"}
+
+
+def test_a_first_deploy_whose_smoke_fails_leaves_nothing(bare: Docproc, tmp_path: Path) -> None:
+    broken = next_version(bare, tmp_path / "next", BREAKS_CHUNKS, MENDS_CHUNKS)
+    said = broken.run("deploy", "--no-rehearse", "--json", DOCPROC_RUNNER_MAX_ATTEMPTS="1")
+    assert said.returncode == 6, said.stderr
+    account = json.loads(said.stdout)
+    assert (account["outcome"], account["stopped_at"]) == ("rolled back", "smoke")
+    assert account["schema"] == {"before": 0, "after": 0}
+    assert fingerprint(bare) == ""
 
 
 def test_a_migration_that_fails_its_check_changes_nothing(deployed: Docproc, tmp_path: Path) -> None:

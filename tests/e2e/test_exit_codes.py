@@ -228,8 +228,9 @@ SPOILED: Mapping[str, tuple[str, ...]] = {
 
 CELLS = [(c, s) for c, codes in CODES.items() for s in codes if c in FULL or s not in EVERYWHERE]
 TELLING = [
-    *((c, s) for c, s in CELLS if c in ("run-all", "status")),
-    *(("parse", "bad key"), ("embed", "no quota"), ("chunk", "all failed"), ("retry", "old schema")),
+    *(("run-all", s) for s in ("success", "some failed", "all failed", "time limit", "bad config")),
+    *(("status", "success"), ("embed", "no quota"), ("chunk", "all failed"), ("search", "bad key")),
+    *(("retry", "old schema"), ("ingest", "some failed")),
     *(("migrate", "no database"), ("cleanup", "success"), ("validate-deploy", "bad key")),
 ]
 """Tested in every run; one funnel ends all commands, the other cells are long."""

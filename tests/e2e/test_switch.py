@@ -106,6 +106,7 @@ def test_while_one_document_has_no_new_vectors_none_is_switched(
     assert tables.rows(READ)[0] == (["text-embedding-3-large d256-f1 256"], 16)
 
 
+@pytest.mark.long
 def test_a_new_document_of_the_new_model_waits_for_the_switch(
     docproc: Docproc, tables: Tables, folder: Path, tmp_path: Path
 ) -> None:
@@ -117,6 +118,7 @@ def test_a_new_document_of_the_new_model_waits_for_the_switch(
     assert tables.rows(READ)[0] == (["text-embedding-3-large d256-f1 256"], 17)
 
 
+@pytest.mark.long
 def test_another_chunker_begins_at_the_parse_and_another_model_at_the_chunks(
     docproc: Docproc, tables: Tables, services: Mocks, folder: Path
 ) -> None:

@@ -71,6 +71,10 @@ def littered(app: App, bench: Bench, tmp_path: Path) -> App:
     bench.sql("DELETE FROM docproc.upload_jobs WHERE source LIKE '%%gone.md'")
     bench.make(source="/killed/canary.md", user_id="docproc-trial-1", updated_at=datetime.now(UTC) - timedelta(hours=2))
     bench.make(source="/alive/canary.md", user_id="docproc-trial-2")
+    bench.sql(
+        "INSERT INTO docproc.sources (user_id, uri, document_id) SELECT user_id, source, document_id"
+        " FROM docproc.upload_jobs WHERE user_id LIKE 'docproc-trial-%%'"
+    )
     job = bench.claim(source="/expired")
     bench.sql("UPDATE docproc.upload_jobs SET lease_until = now() - interval '1 s' WHERE job_id = %s", job.job_id)
     return app

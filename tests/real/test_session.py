@@ -99,6 +99,7 @@ def test_a_session_that_lacks_a_key_or_asks_for_too_much_does_not_begin(
     assert "Traceback" not in said.stdout + said.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("mode", "chosen"), CHOSEN)
 def test_the_tests_of_real_services_hold_with_the_mocks_in_their_place(
     services: Mocks, tmp_path: Path, mode: str, chosen: str

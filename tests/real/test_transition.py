@@ -19,7 +19,7 @@ from tests.real.budget import Limits
 from tests.real.conftest import behind
 from tests.real.limiter import Limiter, limiting
 from tests.real.wire import Upstreams
-from tests.support import FIXTURES, ROOT, Docproc, Mocks, bare_environment
+from tests.support import FIXTURES, ROOT, Docproc, Mocks, always, bare_environment
 
 KEYS = {"LLAMA_CLOUD_API_KEY": "llx-4c1f90d2", "OPENAI_API_KEY": "sk-93be4a60"}
 NAMES = ("cooling-incident.pdf", "water-board-minutes.docx", "bakery-costs.xlsx", "tide-api.md", "night-ferry.txt")
@@ -126,7 +126,7 @@ def test_a_database_of_real_results_refuses_the_mocks(
     assert (Tables(conninfo).dump(), services.bill()) == (before, bill)
 
 
-@pytest.mark.parametrize("profile", ["staging", "production"])
+@pytest.mark.parametrize("profile", always(["staging", "production"], "production"))
 def test_the_same_documents_give_the_same_results_at_home_and_deployed(
     at_home: dict[str, list[tuple[Any, ...]]],
     documents: Path,

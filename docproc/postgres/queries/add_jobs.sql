@@ -13,14 +13,15 @@ WITH wanted AS MATERIALIZED (
    ORDER BY j.document_id, is_chunked DESC, j.created_at DESC
 ), made AS (
   INSERT INTO docproc.upload_jobs (document_id, user_id, status, source, extension, raw_path, raw_sha, raw_bytes,
-                                   parsed_path, parsed_sha, progress, chunks_version, embed_model, embed_version)
+                                   parsed_path, parsed_sha, progress, chunks_version, embed_model, embed_version,
+                                   priority)
   SELECT w.document_id, %(user)s,
          CASE WHEN e.is_chunked THEN %(chunked)s WHEN e.is_chunked IS NOT NULL THEN %(validated)s ELSE %(initial)s END,
          w.uri, w.extension, w.raw_path, w.raw_sha, w.raw_bytes, e.parsed_path, e.parsed_sha,
          CASE WHEN e.is_chunked THEN e.progress || '{"embeds_done": 0}'
               ELSE coalesce(e.progress, '{}') - '{chunks_total,chunks_done,chunks_written,embeds_total,embeds_done}'::text[]
          END,
-         %(chunks_version)s, %(embed_model)s, %(embed_version)s
+         %(chunks_version)s, %(embed_model)s, %(embed_version)s, %(priority)s
     FROM wanted w LEFT JOIN earlier e ON e.document_id = w.document_id
    ORDER BY w.document_id
   ON CONFLICT (document_id, chunks_version, embed_model, embed_version) DO NOTHING

@@ -8,7 +8,7 @@ WITH unhurried AS MATERIALIZED (
    WHERE claimed_by IS NULL AND NOT is_final
      AND run_at <= coalesce(%(now)s::timestamptz, clock_timestamp())
      AND status = ANY (%(states)s)
-     AND (%(only)s::text IS NULL OR user_id = %(only)s)
+     AND (%(only)s::text IS NULL OR user_id = %(only)s) AND priority >= %(least)s::integer
    ORDER BY priority DESC, run_at, job_id
    LIMIT %(limit)s
      FOR NO KEY UPDATE SKIP LOCKED

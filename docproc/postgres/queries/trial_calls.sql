@@ -1,7 +1,8 @@
 -- What the documents of one user cost so far, by provider and operation, whoever bought it.
 -- A call that was refused is not paid for; one that failed is when the provider says so.
 WITH jobs AS MATERIALIZED (
-  SELECT job_id, created_at FROM docproc.upload_jobs WHERE user_id = %(user)s
+  SELECT job_id, created_at FROM docproc.upload_jobs
+   WHERE document_id IN (SELECT document_id FROM docproc.sources WHERE user_id = %(user)s) AND user_id = %(user)s
 )
 SELECT provider, operation, unit, count(*) AS calls, coalesce(sum(coalesce(units_reported, units_estimated)), 0) AS units
   FROM docproc.api_calls

@@ -87,7 +87,15 @@ def test_a_claim_passes_over_rows_that_somebody_has_locked(bench: Bench, conninf
         other.execute("SELECT FROM docproc.upload_jobs WHERE job_id = %s FOR NO KEY UPDATE", [first])
         with bench.database.transaction() as conn:
             conn.execute("SET LOCAL lock_timeout = '5s'")
-            values = {"states": ["uploaded"], "limit": 1, "owner": "x", "lease": 120.0, "only": None, "now": None}
+            values = {
+                "states": ["uploaded"],
+                "limit": 1,
+                "owner": "x",
+                "lease": 120.0,
+                "only": None,
+                "least": 0,
+                "now": None,
+            }
             claimed = conn.execute(query("claim"), values).fetchall()
     assert [row["job_id"] for row in claimed] == [second]
 
@@ -95,7 +103,7 @@ def test_a_claim_passes_over_rows_that_somebody_has_locked(bench: Bench, conninf
 def test_the_claim_reads_the_index_of_what_is_due(bench: Bench) -> None:
     fill(bench, 20_000)
     bench.sql("ANALYZE docproc.upload_jobs")
-    values = {"states": list(OPEN), "limit": 10, "owner": "x", "lease": 120.0, "only": None, "now": None}
+    values = {"states": list(OPEN), "limit": 10, "owner": "x", "lease": 120.0, "only": None, "least": 0, "now": None}
     with bench.database.transaction() as conn:
         (plan,) = conn.execute(b"EXPLAIN (FORMAT JSON) " + query("claim"), values).fetchall()
         conn.rollback()
