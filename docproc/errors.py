@@ -195,7 +195,6 @@ REMEDIES: dict[str, str] = {
     "database.backup": "see the message; the server itself must be named in DATABASE_URL, not its pooler",
     "compare.too_dear": "name fewer documents, or allow it with --max-usd",
     "trial.leftovers": "docproc cleanup removes what killed trials have left, after an hour",
-    "run.receipt": "see that there is room and the right to write there; the table runs has the receipt too",
     "output.file": "see that there is room and the right to write there",
     "run.alike": "mend the cause, then: docproc retry; [runner] stop_after_alike = 0 never stops",
     "database.unreachable": "check DATABASE_URL and that the server answers: docproc validate-deploy",

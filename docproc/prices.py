@@ -15,13 +15,18 @@ USD_A_TOKEN = {"text-embedding-3-small": 0.02 / 1e6, "text-embedding-3-large": 0
 """OpenAI, by embedding model."""
 
 
-def pages(count: int, tier: str) -> float | None:
+def of(unit: str, count: float, *, tier: str, model: str) -> float | None:
+    """USD for ``count`` units of the ledger, a ``token`` or a ``page``; None where no price is known."""
+    return tokens(count, model) if unit == "token" else pages(count, tier)
+
+
+def pages(count: float, tier: str) -> float | None:
     """USD for ``count`` pages; None for a tier whose price is not known."""
     credits_ = CREDITS_A_PAGE.get(tier)
     return None if credits_ is None else count * credits_ * USD_A_CREDIT
 
 
-def tokens(count: int, model: str) -> float | None:
+def tokens(count: float, model: str) -> float | None:
     """USD for ``count`` tokens; None for a model whose price is not known."""
     price = USD_A_TOKEN.get(model)
     return None if price is None else count * price

@@ -61,7 +61,7 @@ class Spent:
     def of(cls, row: Mapping[str, Any], *, mock: bool, tier: str, model: str) -> Self:
         """From a row of the ledger's sums, by the parser's ``tier`` or the embedder's ``model``."""
         units = int(row["units"])
-        usd = prices.tokens(units, model) if row["unit"] == "token" else prices.pages(units, tier)
+        usd = prices.of(row["unit"], units, tier=tier, model=model)
         estimated = not mock and bool(row["unknown"] or row["estimated"])
         return cls(row["provider"], row["operation"], row["calls"], row["unit"], units, 0.0 if mock else usd, estimated)
 

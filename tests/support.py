@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
@@ -43,6 +44,30 @@ class Mocks:
         request = urllib.request.Request(self.address + path, data=data, method=method, headers=headers)
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read() or b"null")
+
+
+class Talking:
+    """A process whose standard error is read all along: one that logs much would else stand still at a full pipe."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self._said = ""
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        assert self.process.stderr is not None
+        self._said = self.process.stderr.read()
+
+    def end(self, *, timeout: float = 60.0) -> str:
+        """Waits for its end; what it said on standard error."""
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.process.wait(timeout)
+        self._listener.join(timeout)
+        self.process.stdout.close()
+        self.process.stderr.close()
+        return self._said
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,11 +201,10 @@ def _run(
     from docproc.run import close, report_of, run
     from docproc.views import files
     from docproc.views.progress import RunProgress
-    from docproc.views.run import refuse_unwritable
 
     seconds = None if told.max_duration is None else parse_duration(told.max_duration)
     report = report_of(name, commands, fail_on=FailOn.told(told.fail_on))
-    refuse_unwritable(told.receipt)
+    files.refuse_unwritable("--receipt", told.receipt)
     files.refuse_unwritable("--metrics-file", told.metrics)
     progress = RunProgress(report, quiet=told.quiet, json=told.json)
     try:
@@ -252,6 +251,6 @@ def _keep(report: Report, seen: Look | None, told: _Run) -> None:
     from docproc.cli.outputs import keep_metrics
     from docproc.views.run import write_receipt
 
-    keep_metrics(report, seen, told.metrics, told.profile)
     if told.receipt is not None:
         write_receipt(report, told.receipt)
+    keep_metrics(report, seen, told.metrics, told.profile)

@@ -192,7 +192,9 @@ def compare(
     from docproc.redaction import learn_secrets
     from docproc.trials.taking import samples_in
     from docproc.views import compare as views
+    from docproc.views.files import refuse_unwritable, write_whole
 
+    refuse_unwritable("--markdown", markdown)
     chosen = variants.variants(profile, file=file)
     for variant in chosen:
         learn_secrets(variant.settings.secrets)
@@ -204,7 +206,7 @@ def compare(
     compared = running.compare(chosen, samples, questions=asked, runs=runs, timeout=timeout, told=views.show_run)
     views.show_comparison(compared, json=json)
     if markdown is not None:
-        views.write_markdown(compared, markdown)
+        write_whole(views.markdown(compared), markdown)
     code = compared.exit_code(fail_on)
     if code:
         raise typer.Exit(code)

@@ -132,11 +132,5 @@ def _serving(facts: Row) -> Serving | None:
 def _bought(row: Row, facts: Row, model: str, tier: str) -> Bought:
     kind = facts["embedder_kind"] if row["unit"] == "token" else facts["parser_kind"]
     mock = kind == "mock"
-    usd = 0.0 if mock else usd_of(row["unit"], row["units"], model, tier)
+    usd = 0.0 if mock else prices.of(row["unit"], row["units"], tier=tier, model=model)
     return Bought(row["unit"], row["calls"], row["units"], row["unknown"], usd, mock)
-
-
-def usd_of(unit: str, units: float, model: str, tier: str) -> float | None:
-    """An estimate of what ``units`` cost, by the prices of ``docproc.prices``; None where they do not say."""
-    one = prices.tokens(1, model) if unit == "token" else prices.pages(1, tier)
-    return None if one is None else units * one

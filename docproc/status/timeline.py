@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from docproc.status.taking import usd_of
+from docproc import prices
 
 if TYPE_CHECKING:
     from docproc.app import App
@@ -50,6 +50,12 @@ def _sum(calls: Sequence[Row], model: str, tier: str, free: frozenset[str]) -> d
     for call in calls:
         part = None if call["units"] is None else call["units"] / max(call["jobs"], 1)
         units[call["unit"]] = units.get(call["unit"], 0.0) + (part or 0.0)
-        price = 0.0 if call["unit"] in free else None if part is None else usd_of(call["unit"], part, model, tier)
+        price = (
+            0.0
+            if call["unit"] in free
+            else None
+            if part is None
+            else prices.of(call["unit"], part, tier=tier, model=model)
+        )
         usd = None if usd is None or price is None else usd + price
     return {"usd": usd, "calls": len(calls), **{f"{unit}s": round(count, 1) for unit, count in units.items()}}

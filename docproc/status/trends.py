@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from docproc import prices
 from docproc.postgres.trends import Trends
 from docproc.status import Run
-from docproc.status.taking import usd_of
 
 if TYPE_CHECKING:
     from docproc.app import App
@@ -100,7 +100,7 @@ def _spending(day: date, rows: Sequence[Row], model: str, tier: str, free: froze
     units = {"page": 0, "token": 0}
     for row in rows:
         units[row["unit"]] = units.get(row["unit"], 0) + row["units"]
-        price = 0.0 if row["unit"] in free else usd_of(row["unit"], row["units"], model, tier)
+        price = 0.0 if row["unit"] in free else prices.of(row["unit"], row["units"], tier=tier, model=model)
         usd = None if usd is None or price is None else usd + price
     return Spending(day, units["page"], units["token"], sum(row["unknown"] for row in rows), usd)
 

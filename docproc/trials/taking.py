@@ -178,12 +178,10 @@ def _sample(name: str, row: dict[str, Any]) -> Sample:
 
 def _bought(app: App, rows: Iterable[dict[str, Any]]) -> Iterator[Bought]:
     for row in rows:
-        units = int(row["units"])
-        if row["unit"] == "token":
-            kind, usd = app.embedder_service.kind, prices.tokens(units, app.settings.embedder.model)
-        else:
-            kind, usd = app.parser_service.kind, prices.pages(units, app.settings.parser.tier)
-        usd = 0.0 if kind == "mock" else usd
+        units, unit = int(row["units"]), row["unit"]
+        service = app.embedder_service if unit == "token" else app.parser_service
+        tier, model = app.settings.parser.tier, app.settings.embedder.model
+        usd = 0.0 if service.kind == "mock" else prices.of(unit, units, tier=tier, model=model)
         yield Bought(row["provider"], row["operation"], row["calls"], row["unit"], units, usd)
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from itertools import groupby
-from pathlib import Path
 
 from rich.markup import escape
 from rich.table import Table
 
 from docproc.compare import Comparison, Value, trouble
-from docproc.errors import ConfigError
 from docproc.trials import Difference
 from docproc.views.terminal import data, for_people, messages, print_json, print_rows, show
 from docproc.views.words import duration, safe
@@ -40,18 +36,6 @@ def show_comparison(it: Comparison, *, json: bool) -> None:
         _show(it)
     else:
         print_rows(_records(it))
-
-
-def write_markdown(it: Comparison, file: Path) -> None:
-    """Writes the report to ``file``, whole or not at all. Raises ConfigError where that cannot be."""
-    draft = file.with_name(f"{file.name}.{os.getpid()}")
-    try:
-        draft.write_text(markdown(it), encoding="utf-8")
-        draft.replace(file)
-    except OSError as error:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise ConfigError("config.invalid", f"{file} cannot be written", why=error.strerror or str(error)) from None
 
 
 def markdown(it: Comparison) -> str:

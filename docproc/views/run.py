@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
-from docproc.errors import ConfigError, DocprocError
 from docproc.report import Report, usd
 from docproc.views.errors import show_error, show_failures
+from docproc.views.files import write_whole
 from docproc.views.progress import money
 from docproc.views.terminal import SCHEMA, messages
 from docproc.views.words import duration
@@ -33,25 +32,6 @@ def show_report(report: Report) -> None:
         show_error(report.trouble)
 
 
-def refuse_unwritable(receipt: Path | None) -> None:
-    """Raises ConfigError when no receipt can be written there: better now than after hours."""
-    if receipt is None:
-        return
-    folder = receipt.absolute().parent
-    if receipt.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        why = "it is a folder" if receipt.is_dir() else f"{folder} is not a folder that can be written to"
-        raise ConfigError("config.invalid", f"the receipt {receipt} cannot be written", why=why, try_="--receipt FILE")
-
-
 def write_receipt(report: Report, file: Path) -> None:
-    """Writes the receipt whole or not at all. Raises DocprocError ``run.receipt`` where it cannot be written."""
-    text = json.dumps({"schema": SCHEMA, **report.receipt()}, indent=2, default=str) + "\n"
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        try:
-            draft.write_text(text, encoding="utf-8")
-            draft.replace(file)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise DocprocError("run.receipt", f"no receipt in {file}", why=error.strerror or str(error)) from None
+    """Writes the receipt whole or not at all. Raises DocprocError ``output.file`` where it cannot be written."""
+    write_whole(json.dumps({"schema": SCHEMA, **report.receipt()}, indent=2, default=str) + "\n", file)

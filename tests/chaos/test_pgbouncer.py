@@ -21,7 +21,7 @@ from tests.chaos.servers import OwnCluster, own_cluster
 from tests.chaos.told import KEYS, assert_counts_are_true, assert_nothing_leaked, assert_receipts_are_true
 from tests.e2e.conftest import local
 from tests.e2e.tables import Tables
-from tests.support import Mocks, wait_until
+from tests.support import Mocks, Talking, wait_until
 
 POOL = 2
 
@@ -66,10 +66,10 @@ def test_the_whole_pipeline_runs_behind_a_pooler_in_transaction_mode(
 
     migrated = docproc.run("migrate")
     assert migrated.returncode == 0, migrated.stderr
-    both = [docproc.start("-v", "run-all", str(papers.folder)) for _ in range(2)]
-    said = [run.communicate(timeout=60)[1] for run in both]
+    both = [Talking(docproc.start("-v", "run-all", str(papers.folder))) for _ in range(2)]
+    said = [run.end() for run in both]
 
-    assert [run.returncode for run in both] == [0, 0], said
+    assert [run.process.returncode for run in both] == [0, 0], said
     balance = books.balance()
     balance.assert_sound()
     assert balance.inputs_twice == 0

@@ -22,7 +22,7 @@ from tests.chaos.wire import Judge, Verdict, between
 from tests.conftest import TABLES
 from tests.e2e.conftest import local
 from tests.e2e.tables import Tables
-from tests.support import Mocks, always, wait_until
+from tests.support import Mocks, Talking, always, wait_until
 
 TRIES_BURNT = "SELECT count(*) FROM docproc.job_events WHERE code IS NOT NULL OR attempt > 1"
 TERMINATE_COPY = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY incoming_vectors%'"
@@ -59,12 +59,12 @@ def test_a_run_outlives_a_restart_of_postgres(
     services.set_faults("openai.slow:seconds=0.5")
     docproc, tables = local(tmp_path / "desk", own.conninfo, services.address, **KEYS), Tables(own.conninfo)
     books = Books.open(own.conninfo, papers, services)
-    run = docproc.start("-v", "run-all", str(papers.folder))
+    run = Talking(docproc.start("-v", "run-all", str(papers.folder)))
     wait_until(lambda: tables.number(CHANGES) > papers.documents)
     own.restart(mode)
-    _, said = run.communicate(timeout=60)
+    said = run.end()
 
-    assert run.returncode == 0, said
+    assert run.process.returncode == 0, said
     assert_as_if_nothing_had_happened(books, said)
 
 

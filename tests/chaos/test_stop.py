@@ -11,7 +11,7 @@ from tests.chaos.library import CANARY, library
 from tests.chaos.told import KEYS, assert_counts_are_true, assert_nothing_leaked, assert_receipts_are_true
 from tests.e2e.conftest import local
 from tests.e2e.tables import Tables
-from tests.support import Mocks, wait_until
+from tests.support import Mocks, Talking, wait_until
 
 SOON = 10.0
 """Seconds that a container or a service manager leaves us at the least before it kills."""
@@ -28,14 +28,14 @@ def test_a_busy_run_over_slow_services_ends_soon_and_holds_nothing(
     books = Books.open(conninfo, papers, services)
     docproc, tables = local(tmp_path / "desk", conninfo, services.address, **KEYS), Tables(conninfo)
     services.set_faults(*SLOW)
-    run = docproc.start("-v", "run-all", str(papers.folder))
+    run = Talking(docproc.start("-v", "run-all", str(papers.folder)))
     wait_until(lambda: busy_with_both(tables))
     asked = time.monotonic()
-    run.send_signal(signal.SIGTERM)
-    _, said = run.communicate(timeout=60)
+    run.process.send_signal(signal.SIGTERM)
+    said = run.end()
 
     assert time.monotonic() - asked < SOON
-    assert run.returncode == 143, said
+    assert run.process.returncode == 143, said
     assert tables.leases() == 0
     services.set_faults()
     again = docproc.run("run-all", str(papers.folder))

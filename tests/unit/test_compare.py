@@ -171,15 +171,6 @@ def test_a_pipe_gets_whole_values_one_record_a_line(compared: Comparison, capsys
     assert ["question", "how many | mites", "bees.md", "1", "3"] in records
 
 
-def test_a_report_that_cannot_be_written_leaves_the_old_one(compared: Comparison, tmp_path: Path) -> None:
-    file = tmp_path / "report.md"
-    views.write_markdown(compared, file)
-    assert file.read_text("utf-8") == views.markdown(compared)
-    with pytest.raises(ConfigError, match="cannot be written"):
-        views.write_markdown(compared, tmp_path / "nowhere" / "report.md")
-    assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
-
-
 # ── what it may cost ────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -19,8 +19,9 @@ from docproc.stages.ingest import Refused
 from docproc.states import State
 from docproc.views import progress
 from docproc.views.errors import next_command, show_failures
+from docproc.views.files import refuse_unwritable
 from docproc.views.progress import Pace, RunProgress, about, line, money
-from docproc.views.run import refuse_unwritable, write_receipt
+from docproc.views.run import write_receipt
 from docproc.views.terminal import messages
 from tests.support import wait_until
 
@@ -242,7 +243,7 @@ def test_a_receipt_is_written_whole_and_in_place_of_the_old_one(tmp_path: Path) 
 def test_a_receipt_that_could_not_be_written_is_refused_before_the_run(tmp_path: Path) -> None:
     for file in (tmp_path, tmp_path / "nowhere" / "receipt.json"):
         with pytest.raises(ConfigError, match="receipt"):
-            refuse_unwritable(file)
-        with pytest.raises(DocprocError, match="no receipt"):
+            refuse_unwritable("--receipt", file)
+        with pytest.raises(DocprocError, match="not written"):
             write_receipt(working(), file)
     assert list(tmp_path.iterdir()) == []
