@@ -1,4 +1,4 @@
-"""The commands that set up and check an environment: validate-deploy and migrate."""
+"""The commands that set up, check and compare environments: validate-deploy, migrate, deploy and compare."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def deploy(
 ) -> None:
     """Rehearse, back up, migrate, check, try out; whatever fails is taken back. Exit 6 when something is wrong.
 
-    Examples: docproc deploy --profile production --backup before.dump     docproc deploy --smoke-only --samples tests/
+    Examples: docproc deploy --profile production --backup before.dump    docproc deploy --smoke-only --samples samples/
     """
     from docproc.deploy import Wishes
     from docproc.deploy.steps import deploy as run

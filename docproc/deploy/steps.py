@@ -63,11 +63,11 @@ class _Deploy:
 
     def _step(self, name: str, work: Callable[[], str]) -> None:
         """Times a step and tells of it; whatever goes wrong in it is raised as a DocprocError."""
-        if self._stop.signal is not None:
-            raise StoppedError(self._stop.signal)
         started = time.monotonic()
         trouble: DocprocError | None = None
         try:
+            if self._stop.signal is not None:  # between two steps; this one is then where it stopped
+                raise StoppedError(self._stop.signal)
             said = work()
         except DocprocError as error:
             trouble, said = error, str(error)
