@@ -42,12 +42,14 @@ class Service:
 class App:
     """Everything one docproc process holds open. Each part is opened when it is first used.
 
-    ``alone``: the queue shows the jobs of the settings' user and no others.
+    ``only``: the queue shows the jobs of that user and no others. ``trial``: those of the settings' user, which are a
+    trial's.
     """
 
-    def __init__(self, settings: Settings, *, alone: bool = False) -> None:
+    def __init__(self, settings: Settings, *, only: str | None = None, trial: bool = False) -> None:
         self.settings = settings
-        self.alone = alone
+        self.trial = trial
+        self.only = settings.user if trial else only
         self.run_id: UUID = uuid4()
         self.owner = owner_name()
         self._stack = ExitStack()
@@ -98,7 +100,8 @@ class App:
             owner=self.owner,
             run_id=self.run_id,
             settings=self.settings.runner,
-            only=self.settings.user if self.alone else None,
+            only=self.only,
+            trial=self.trial,
         )
 
     @cached_property

@@ -145,7 +145,7 @@ def run(
                 _drain(app, commands, report, stop, documents or _Deaf(), stay=stay, progress=progress)
             elif commands:
                 report.tally.left = app.store.queue.backlog(_states(commands)).open
-            if Command.EMBED in commands and not report.tally.left and not stop.asked and not app.alone:
+            if Command.EMBED in commands and not report.tally.left and not stop.asked and not app.trial:
                 report.phase = "indexing"
                 _keep_index(app, stop)
                 report.switch = app.store.catalogue.switch(app.target)
@@ -247,7 +247,7 @@ def _drain(
     report.tally = runner.tally
     states = _states(commands)
     report.total = app.store.queue.backlog(states).open
-    report.pages_total = None if app.alone else runs.pages(states, report.total)
+    report.pages_total = None if app.trial else runs.pages(states, report.total, only=app.only)
     report.phase = "working"
     progress.begin(report.total, report.goal)
     try:

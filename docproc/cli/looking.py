@@ -105,7 +105,12 @@ def show_list(app: App, filters: Filters, *, json: bool) -> None:
     from docproc.views.status import show_documents
 
     rows = app.store.reads.documents(
-        filters.states, code=filters.code, since=filters.since, source=filters.source, limit=filters.limit
+        filters.states,
+        code=filters.code,
+        since=filters.since,
+        source=filters.source,
+        limit=filters.limit,
+        only=app.only,
     )
     show_documents(rows, json=json)
 

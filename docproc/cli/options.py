@@ -40,7 +40,9 @@ Profile = Annotated[
     str | None, typer.Option("--profile", help="local, or one that docproc.toml names.", autocompletion=_profiles)
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="The docproc.toml to use.")]
-User = Annotated[str | None, typer.Option("--user", help="Whose documents these are.")]
+User = Annotated[
+    str | None, typer.Option("--user", help="Whose documents: new ones are this user's, and no others are touched.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")]
 MaxDuration = Annotated[str | None, typer.Option("--max-duration", help="Stop in good order after this: 90s, 45m, 2h.")]
@@ -63,6 +65,6 @@ def opened(profile: str | None, file: Path | None, user: str | None = None) -> I
 
     settings = config.load(config=file, profile=profile, flags={"user": user})
     learn_secrets(settings.secrets)
-    with App(settings) as app:
+    with App(settings, only=user) as app:
         logs.bind(profile=settings.profile, run_id=app.run_id, worker=app.owner)
         yield app

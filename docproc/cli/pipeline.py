@@ -60,6 +60,7 @@ def parse(
     wait: Annotated[bool, typer.Option("--wait", help="Stay until every parse is there.")] = False,
     profile: Profile = None,
     file: Config = None,
+    user: User = None,
     max_duration: MaxDuration = None,
     receipt: Receipt = None,
     metrics: MetricsFile = None,
@@ -73,7 +74,7 @@ def parse(
       docproc parse --quiet
       docproc parse --wait --max-duration 45m
     """
-    told = _Run(profile, file, None, receipt, metrics, fail_on, json, quiet, max_duration)
+    told = _Run(profile, file, user, receipt, metrics, fail_on, json, quiet, max_duration)
     _run("parse", (Command.PARSE,), told, stay=wait)
 
 
@@ -81,6 +82,7 @@ def parse(
 def validate(
     profile: Profile = None,
     file: Config = None,
+    user: User = None,
     max_duration: MaxDuration = None,
     receipt: Receipt = None,
     metrics: MetricsFile = None,
@@ -95,7 +97,7 @@ def validate(
       docproc validate --fail-on 5%
     """
     _run(
-        "validate", (Command.VALIDATE,), _Run(profile, file, None, receipt, metrics, fail_on, json, quiet, max_duration)
+        "validate", (Command.VALIDATE,), _Run(profile, file, user, receipt, metrics, fail_on, json, quiet, max_duration)
     )
 
 
@@ -103,6 +105,7 @@ def validate(
 def chunk(
     profile: Profile = None,
     file: Config = None,
+    user: User = None,
     max_duration: MaxDuration = None,
     receipt: Receipt = None,
     metrics: MetricsFile = None,
@@ -116,7 +119,7 @@ def chunk(
       docproc chunk
       docproc chunk --max-duration 10m --json
     """
-    _run("chunk", (Command.CHUNK,), _Run(profile, file, None, receipt, metrics, fail_on, json, quiet, max_duration))
+    _run("chunk", (Command.CHUNK,), _Run(profile, file, user, receipt, metrics, fail_on, json, quiet, max_duration))
 
 
 @app.command(rich_help_panel=PIPELINE)

@@ -18,7 +18,6 @@ from docproc.model import Advance, Chunked, Done, Fail, Job, Outcome, Parsed, Re
 from docproc.postgres import products, publishing
 from docproc.postgres.database import Database, query
 from docproc.postgres.publishing import RefusedError
-from docproc.postgres.trials import TRIAL_PRIORITY
 from docproc.redaction import redact
 from docproc.states import FINAL, TRANSITIONS, State, path, transition_from
 from docproc.store import Backlog, Chosen, Retried
@@ -40,14 +39,23 @@ LOWEST = -(2**31)
 class Queue:
     """The queue over ``upload_jobs`` for one owner (one docproc process).
 
-    With ``only`` it is as if there were no jobs but that user's, whose priority is that of a trial.
+    With ``only`` it is as if there were no jobs but that user's, and none of a lower priority than ``least``.
     """
 
-    def __init__(self, database: Database, owner: str, settings: RunnerSettings, *, only: str | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        owner: str,
+        settings: RunnerSettings,
+        *,
+        only: str | None = None,
+        least: int = LOWEST,
+    ) -> None:
         self._db = database
         self.owner = owner
         self._settings = settings
         self._only = only
+        self._least = least
         self.tries = 0
 
     def claim(self, states: Sequence[State], limit: int, *, now: datetime | None = None) -> list[Job]:
@@ -58,7 +66,7 @@ class Queue:
             "owner": self.owner,
             "lease": self._settings.lease,
             "only": self._only,
-            "least": LOWEST if self._only is None else TRIAL_PRIORITY,
+            "least": self._least,
             "now": now,
         }
 
@@ -168,6 +176,7 @@ class Queue:
             "codes": chosen.codes,
             "states": chosen.states,
             "document_ids": chosen.document_ids,
+            "only": self._only,
             "parser": parser,
             "max_submits": max_submits,
             "priced": priced,

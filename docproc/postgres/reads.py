@@ -31,17 +31,19 @@ class Reads:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def look(self, user: str, *, patient: bool = True, few: int = FEW) -> dict[str, list[Row]]:
+    def look(
+        self, user: str, *, only: str | None = None, patient: bool = True, few: int = FEW
+    ) -> dict[str, list[Row]]:
         """The rows of everything that ``status`` says, by the name of the statement, all of one moment.
 
-        ``user`` is the one whose search is told of. Up to ``few`` bytes of jobs are counted as documents, else as jobs:
-        then there is ``count_jobs`` in place of ``count_documents``. Not ``patient``: a database that is away is not
-        waited for. Raises DatabaseError.
+        ``user`` is the one whose search is told of, ``only`` the one whose documents count, None for all. Up to ``few``
+        bytes of jobs are counted as documents, else as jobs: then there is ``count_jobs`` in place of
+        ``count_documents``. Not ``patient``: a database that is away is not waited for. Raises DatabaseError.
         """
         if patient:
-            return self._db.attempt(lambda conn: _look(conn, user, few))
+            return self._db.attempt(lambda conn: _look(conn, user, only, few))
         with self._db.transaction() as conn:
-            return _look(conn, user, few)
+            return _look(conn, user, only, few)
 
     def documents(
         self,
@@ -51,10 +53,11 @@ class Reads:
         since: float | None = None,
         source: str | None = None,
         limit: int,
+        only: str | None = None,
     ) -> list[Row]:
         """The documents in ``states`` whose error has ``code``, changed in the last ``since`` seconds, and so on."""
         wanted = [str(state) for state in states]
-        values = {"states": wanted, "code": code, "since": since, "source": source, "limit": limit}
+        values = {"states": wanted, "code": code, "since": since, "source": source, "limit": limit, "only": only}
         return self._db.rows("list_jobs", values)
 
     def jobs_of(self, user: str, name: str, path: str) -> list[Row]:
@@ -90,25 +93,25 @@ class Reads:
         return [row["uri"] for row in self._db.rows("stored_uris")]
 
 
-def _look(conn: Conn, user: str, few: int) -> dict[str, list[Row]]:
+def _look(conn: Conn, user: str, only: str | None, few: int) -> dict[str, list[Row]]:
     def rows(name: str, **values: object) -> list[Row]:
         return conn.execute(query(name), values or None).fetchall()
 
     conn.execute(ONE_MOMENT)
     (facts,) = rows("status_facts", user=user)
-    every = facts["job_bytes"] > few
+    every = facts["job_bytes"] > few and only is None
     counts = "count_jobs" if every else "count_documents"
     complete, failed = str(State.COMPLETE), [str(state) for state in FAILED]
     return {
         "status_facts": [facts],
-        counts: rows(counts),
-        "claims": rows("claims"),
-        "waiting": rows("waiting"),
-        "state_latencies": rows("state_latencies"),
-        "throughput": rows("throughput", complete=complete),
-        "last_day": rows("last_day", complete=complete, failed=failed),
-        "latest_changes": rows("latest_changes", limit=10),
-        "failures_by_code": rows("failures_by_code", failed=failed, every=every),
+        counts: rows(counts) if every else rows(counts, only=only),
+        "claims": rows("claims", only=only),
+        "waiting": rows("waiting", only=only),
+        "state_latencies": rows("state_latencies", only=only),
+        "throughput": rows("throughput", complete=complete, only=only),
+        "last_day": rows("last_day", complete=complete, failed=failed, only=only),
+        "latest_changes": rows("latest_changes", limit=10, only=only),
+        "failures_by_code": rows("failures_by_code", failed=failed, every=every, only=only),
         "bought": rows("bought"),
         "status_runs": rows("status_runs"),
     }

@@ -74,11 +74,11 @@ class Runs:
             log.warning("what this run has bought is not known", extra={"code": error.sqlstate})
             return []
 
-    def pages(self, states: Sequence[State], jobs: int) -> int | None:
+    def pages(self, states: Sequence[State], jobs: int, *, only: str | None = None) -> int | None:
         """The pages of the open jobs in ``states``, of which there are about ``jobs``; None when not all are known."""
         if jobs > MOST_PAGES_ASKED:
             return None
-        (row,) = self._db.rows("open_pages", {"states": [str(state) for state in states]})
+        (row,) = self._db.rows("open_pages", {"states": [str(state) for state in states], "only": only})
         return None if row["unknown"] else int(row["pages"])
 
     def error_of(self, job: Job) -> DocprocError | None:

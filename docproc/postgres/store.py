@@ -7,7 +7,7 @@ from uuid import UUID
 
 from docproc.postgres.catalogue import Catalogue
 from docproc.postgres.parse_calls import ParseCalls
-from docproc.postgres.queue import Queue
+from docproc.postgres.queue import LOWEST, Queue
 from docproc.postgres.rate_limits import RateLimits
 from docproc.postgres.reads import Reads
 from docproc.postgres.runs import Runs
@@ -22,14 +22,24 @@ if TYPE_CHECKING:
 
 
 class PostgresStore:
-    """Everything that one docproc process, ``owner``, does in the database in one run; ``only`` limits its queue."""
+    """Everything that one docproc process, ``owner``, does in the database in one run.
+
+    ``only`` limits its queue to one user; with ``trial`` that user's jobs come before all others.
+    """
 
     def __init__(
-        self, database: Database, *, owner: str, run_id: UUID, settings: RunnerSettings, only: str | None = None
+        self,
+        database: Database,
+        *,
+        owner: str,
+        run_id: UUID,
+        settings: RunnerSettings,
+        only: str | None = None,
+        trial: bool = False,
     ) -> None:
         self.database = database
-        self.queue = Queue(database, owner, settings, only=only)
-        self.catalogue = Catalogue(database, owner, priority=0 if only is None else TRIAL_PRIORITY)
+        self.queue = Queue(database, owner, settings, only=only, least=TRIAL_PRIORITY if trial else LOWEST)
+        self.catalogue = Catalogue(database, owner, priority=TRIAL_PRIORITY if trial else 0)
         self.parse_calls = ParseCalls(database, run_id)
         self.rate_limits = RateLimits(database)
         self.vectors = Vectors(database, run_id)

@@ -24,8 +24,8 @@ RECENT = 900.0
 def take(app: App, *, patient: bool = True) -> Snapshot:
     """Looks at the database of ``app``. Raises DatabaseError; at once, when not ``patient``."""
     settings = app.settings
-    rows = app.store.reads.look(settings.user, patient=patient)
-    title = f"{settings.profile} · {app.database.address}"
+    rows = app.store.reads.look(settings.user, only=app.only, patient=patient)
+    title = f"{settings.profile} · {app.database.address}" + (f" · {app.only}" if app.only else "")
     return read(rows, title=title, user=settings.user, model=settings.embedder.model, tier=settings.parser.tier)
 
 

@@ -79,7 +79,7 @@ def take(
     it, StoppedError after a signal, LeftoversError when something could not be removed.
     """
     user = f"{PREFIX}{uuid4().hex[:12]}"
-    with App(replace(settings, user=user), alone=True) as app, _removed(app):
+    with App(replace(settings, user=user), trial=True) as app, _removed(app):
         _start(app)
         started = time.monotonic()
         paths = [str(path) for path in samples]

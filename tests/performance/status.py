@@ -85,6 +85,7 @@ def main() -> None:
 def _statement(conn: psycopg.Connection, name: str, times: int) -> float:
     text = query(name)
     values = {"user": "default", "complete": "complete", "failed": list(map(str, FAILED)), "limit": 10, "every": True}
+    values |= {"only": None}
     given = values if b"%(" in text else None
     return _told(name, _median(lambda: conn.execute(text, given).fetchall(), times))
 

@@ -3,7 +3,8 @@
 WITH ranked AS (
   SELECT status, state_since, is_final, document_id,
          row_number() OVER (PARTITION BY document_id ORDER BY created_at DESC, job_id DESC) AS place
-    FROM docproc.upload_jobs WHERE user_id NOT LIKE 'docproc-trial-%'
+    FROM docproc.upload_jobs WHERE user_id NOT LIKE 'docproc-trial-%%'
+       AND (%(only)s::text IS NULL OR user_id = %(only)s)
 ), named AS (
   SELECT DISTINCT document_id FROM docproc.sources WHERE withdrawn_at IS NULL
 ), marked AS (

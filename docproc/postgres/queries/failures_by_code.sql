@@ -5,7 +5,8 @@ WITH failed AS MATERIALIZED (
     FROM unnest(%(failed)s::text[]) AS f (status)
    CROSS JOIN LATERAL (
      SELECT j.document_id, j.job_id, j.created_at, j.status, j.last_error, j.user_id
-       FROM docproc.upload_jobs j WHERE j.status = f.status ORDER BY j.state_since DESC LIMIT 5000) latest
+       FROM docproc.upload_jobs j WHERE j.status = f.status AND (%(only)s::text IS NULL OR j.user_id = %(only)s)
+      ORDER BY j.state_since DESC LIMIT 5000) latest
    WHERE latest.user_id NOT LIKE 'docproc-trial-%%'
 ), marked AS (
   SELECT f.status, f.last_error, %(every)s OR

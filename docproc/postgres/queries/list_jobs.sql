@@ -6,6 +6,7 @@ SELECT j.document_id, j.source, j.status, extract(epoch FROM now() - j.state_sin
        j.last_error ->> 'remedy' AS remedy
   FROM docproc.upload_jobs j
  WHERE j.status = ANY (%(states)s) AND j.user_id NOT LIKE 'docproc-trial-%%'
+   AND (%(only)s::text IS NULL OR j.user_id = %(only)s)
    AND (%(code)s::text IS NULL OR j.last_error ->> 'code' = %(code)s)
    AND (%(since)s::float8 IS NULL OR j.state_since > now() - make_interval(secs => %(since)s))
    AND (%(source)s::text IS NULL OR strpos(lower(j.source), lower(%(source)s)) > 0)

@@ -9,7 +9,7 @@ WITH wanted AS MATERIALIZED (
            OR j.last_error ->> 'code' = ANY (%(lost_codes)s)) AS is_parsed_anew
     FROM docproc.upload_jobs j
     LEFT JOIN docproc.parse_calls p ON p.document_id = j.document_id AND p.parser = %(parser)s
-   WHERE j.failed_from IS NOT NULL
+   WHERE j.failed_from IS NOT NULL AND (%(only)s::text IS NULL OR j.user_id = %(only)s)
      AND (%(codes)s::text[] IS NULL OR j.last_error ->> 'code' = ANY (%(codes)s))
      AND (%(states)s::text[] IS NULL OR j.status = ANY (%(states)s))
      AND (%(document_ids)s::uuid[] IS NULL OR j.document_id = ANY (%(document_ids)s))

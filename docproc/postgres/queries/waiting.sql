@@ -15,5 +15,6 @@ SELECT waiting.status, count(*) AS jobs,
  CROSS JOIN LATERAL (
    SELECT j.status, j.run_at FROM docproc.upload_jobs j
     WHERE j.claimed_by IS NULL AND NOT j.is_final AND j.priority = levels.priority AND j.run_at > now()
+       AND (%(only)s::text IS NULL OR j.user_id = %(only)s)
     ORDER BY j.run_at LIMIT 100000) waiting
  GROUP BY waiting.status

@@ -268,7 +268,9 @@ def test_a_document_is_found_by_its_path_and_by_the_name_of_its_file(database: D
 
 def plan(bench: Bench, name: str, **values: object) -> str:
     with bench.database.transaction() as conn:
-        rows = conn.execute(b"EXPLAIN (COSTS OFF) " + query(name), values or None).fetchall()
+        text = query(name)
+        given = {"only": None, **values} if b"%(" in text else None
+        rows = conn.execute(b"EXPLAIN (COSTS OFF) " + text, given).fetchall()
     return "\n".join(str(row["QUERY PLAN"]) for row in rows)
 
 
