@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from uuid import UUID, uuid4
 
+from docproc.budget import Budget
 from docproc.errors import ConfigError
 from docproc.local.identity import owner_name
 from docproc.model import embed_version
+from docproc.prices import Prices
 from docproc.settings import Secret, Settings
 from docproc.states import Command
 from docproc.store import Target
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from docproc.limits import Limits
     from docproc.parsers import Parser
     from docproc.postgres.database import Database
+    from docproc.postgres.forecast import Foreseen
     from docproc.postgres.store import PostgresStore
     from docproc.stages import Stage
     from docproc.storage import Storage
@@ -102,14 +105,37 @@ class App:
             settings=self.settings.runner,
             only=self.only,
             trial=self.trial,
+            prices=Prices.of(self.settings.prices),
+            budget=Budget.of(self.settings.budget),
         )
 
     @cached_property
+    def foreseen(self) -> Foreseen | None:
+        """What the database knows, for who only looks ahead; None where the embedded one does not exist yet.
+
+        Raises SchemaError when it is not migrated: that would be a write.
+        """
+        from docproc.postgres import migrations
+        from docproc.postgres.forecast import Foreseen
+
+        if self.embedded and not (self.settings.home / "postgres" / "data").is_dir():
+            return None
+        migrations.check(self.database)
+        return Foreseen(self.database)
+
+    @cached_property
     def storage(self) -> Storage:
-        """Where the bytes are."""
+        """Where the bytes are: what the settings name, or the mocks' storage."""
+        from docproc.local import mocks
         from docproc.storage import open_storage
 
-        return open_storage(self.settings)
+        if not mocks.serve_storage(self.settings):
+            return open_storage(self.settings)
+        mocks.make_bucket(self.mocks, self.settings.storage.bucket)
+        at_mocks = replace(
+            self.settings.secrets, supabase_url=Secret(self.mocks), supabase_service_role_key=Secret(MOCK_KEY)
+        )
+        return open_storage(replace(self.settings, secrets=at_mocks))
 
     # ── services ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -8,8 +8,9 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
+from datetime import date
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 from docproc.errors import ConfigError
 from docproc.settings import DEFAULT_PROFILE, SECTIONS, ParserSettings, Secret, Secrets, Settings
@@ -21,11 +22,19 @@ ALIASES = {
     "llama_cloud_base_url": "LLAMAPARSE_API_URL",
     "openai_base_url": "OPENAI_API_URL",
 }
+_AWS = {
+    "AWS_REGION": "storage.region",
+    "AWS_DEFAULT_REGION": "storage.region",
+    "AWS_ENDPOINT_URL_S3": "storage.endpoint",
+    "AWS_ENDPOINT_URL": "storage.endpoint",
+}
+"""The variables of AWS's own tools, the stronger first: they count with S3 alone, and where nothing else is told."""
+
 LOCAL = ParserSettings(timeout=20.0, reconcile_grace=1.0)
 """The local profile's defaults of [parser]: the mock answers at once, and its list of jobs is never late."""
 
 _CHOICES = {
-    "storage.backend": ("local", "supabase"),
+    "storage.backend": ("local", "supabase", "s3"),
     "parser.service": ("mock", "real"),
     "embedder.service": ("mock", "real"),
     "validate.extra_pages": ("warn", "refuse"),
@@ -64,6 +73,8 @@ def load(
             values |= flat
     values |= _from_environment(environ)
     values |= {key: (value, "flag") for key, value in (flags or {}).items() if value is not None}
+    if values.get("storage.backend", ("", ""))[0] == "s3":
+        values = _from_aws(environ, name) | values
     # Beside another profile, what stands under the plain names is the other's: local is the laptop's own.
     secrets = _secrets(environ, name, plain=not (alongside and name == DEFAULT_PROFILE))
     values |= {f"secrets.{key}": secret for key, secret in secrets.items()}
@@ -114,8 +125,22 @@ def _flatten(tables: Mapping[str, Any], *, where: str) -> dict[str, tuple[object
         for key, value in _tables(table, where=f"{where}, {section}").items():
             if key not in known:
                 raise _unknown("key", f"{section}.{key}", [f"{section}.{k}" for k in known], where=where)
-            flat[f"{section}.{key}"] = (value, where)
+            flat |= _entries(f"{section}.{key}", value, where)
     return flat
+
+
+def _entries(key: str, value: object, origin: str) -> dict[str, tuple[object, str]]:
+    """A value by its key; each entry of a table by itself, so that one may be told and the others stay as they are."""
+    if not _is_table(key):
+        return {key: (value, origin)}
+    if isinstance(value, str):
+        value = dict(part.rpartition("=")[::2] for part in value.split(";") if part.strip())
+    return {f"{key}.{name.strip()}": (told, origin) for name, told in _tables(value, where=f"{origin}, {key}").items()}
+
+
+def _is_table(key: str) -> bool:
+    section, _, name = key.partition(".")
+    return get_origin(get_type_hints(_section_type(section))[name]) is Mapping
 
 
 def _tables(value: object, *, where: str) -> dict[str, Any]:
@@ -129,7 +154,20 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[object, str
     for section in SECTIONS:
         for f in fields(_section_type(section)):
             names[f"DOCPROC_{section}_{f.name}".upper()] = f"{section}.{f.name}"
-    return {key: (environ[name], name) for name, key in names.items() if environ.get(name)}
+    found: dict[str, tuple[object, str]] = {}
+    for name, key in names.items():
+        if environ.get(name):
+            found |= {key: (environ[name], name)} if key == "user" else _entries(key, environ[name], name)
+    return found
+
+
+def _from_aws(environ: Mapping[str, str], profile: str) -> dict[str, tuple[object, str]]:
+    found: dict[str, tuple[object, str]] = {}
+    for variable, key in reversed(_AWS.items()):
+        for name in (variable, variable_of(profile, variable)):
+            if environ.get(name):
+                found[key] = (environ[name], name)
+    return found
 
 
 def _secrets(environ: Mapping[str, str], profile: str, *, plain: bool) -> dict[str, tuple[Secret, str]]:
@@ -167,19 +205,27 @@ def _secret_file(file: str | None, name: str) -> str | None:
 
 
 def _origins(values: Mapping[str, tuple[object, str]]) -> dict[str, str]:
-    return {key: origin for key, (_, origin) in values.items()}
+    # Of a table each entry that was told, and the table itself.
+    tables = {".".join(key.split(".", 2)[:2]): origin for key, (_, origin) in values.items()}
+    return tables | {key: origin for key, (_, origin) in values.items()}
 
 
 def _apply(settings: Settings, values: Mapping[str, tuple[object, str]]) -> Settings:
     changes: dict[str, Any] = {}
     for section in SECTIONS:
+        now = getattr(settings, section)
         hints = get_type_hints(_section_type(section))
-        given = {
-            key.partition(".")[2]: _convert(key, value, hints[key.partition(".")[2]], origin)
-            for key, (value, origin) in values.items()
-            if key.startswith(section + ".")
-        }
-        changes[section] = replace(getattr(settings, section), **given)
+        given: dict[str, Any] = {}
+        for key, (value, origin) in values.items():
+            of, _, rest = key.partition(".")
+            if of == section:
+                name, _, entry = rest.partition(".")
+                if get_origin(hints[name]) is Mapping:
+                    entries = given.get(name, getattr(now, name))
+                    given[name] = {**entries, entry: _convert(key, value, float, origin)}
+                else:
+                    given[name] = _convert(key, value, hints[name], origin)
+        changes[section] = replace(now, **given)
     user, origin = values.get("user", (settings.user, "default"))
     if not isinstance(user, str) or not _USER.fullmatch(user):
         raise ConfigError(
@@ -193,6 +239,7 @@ def _apply(settings: Settings, values: Mapping[str, tuple[object, str]]) -> Sett
     settings = replace(settings, user=user, **changes)
     _check_heartbeat(settings)
     _check_share(settings)
+    _check_date(settings)
     return settings
 
 
@@ -217,12 +264,23 @@ def _check_share(settings: Settings) -> None:
         raise ConfigError("config.invalid", what, why="it must be between 0 (off) and 1", try_="0.2 for a fifth")
 
 
+def _check_date(settings: Settings) -> None:
+    told = settings.prices.as_of
+    try:
+        date.fromisoformat(told)
+    except ValueError:
+        origin = settings.origins.get("prices.as_of", "default")
+        raise ConfigError(
+            "config.invalid", f"prices.as_of = {told!r} ({origin}) is no day", try_="write it as 2026-10-15"
+        ) from None
+
+
 def _convert(key: str, value: object, kind: type, origin: str) -> object:
     converted: object = None
     if kind in (int, float) and isinstance(value, int | float | str) and not isinstance(value, bool):
         converted = _number(value, kind)
-    elif kind is str and isinstance(value, str):
-        converted = value
+    elif kind is str and isinstance(value, str | date):
+        converted = str(value)
     elif kind not in (int, float, str) and isinstance(value, str | list | tuple):
         converted = tuple(value.split(";") if isinstance(value, str) else map(str, value))
     if converted is None:
@@ -234,11 +292,11 @@ def _convert(key: str, value: object, kind: type, origin: str) -> object:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of ``90``, ``90s``, ``45m``, ``2h``. Raises ConfigError for anything else."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    """Seconds of ``90``, ``90s``, ``45m``, ``2h``, ``30d``. Raises ConfigError for anything else."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
     if found is None:
-        raise ConfigError("config.invalid", f"{text!r} is not a duration", try_="90s, 45m or 2h")
-    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+        raise ConfigError("config.invalid", f"{text!r} is not a duration", try_="90s, 45m, 2h or 30d")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]
 
 
 def _number(value: float | str, kind: type) -> object:

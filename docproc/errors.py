@@ -5,12 +5,15 @@ DocprocError                    what, why, remedy, a stable code
 │   ├── ConfigError             2   wrong usage or configuration; nothing started
 │   ├── DatabaseError           10  unreachable, full or not set up
 │   ├── SchemaError             13  schema older or newer than the program
+│   ├── GuardError              6   more would go than is allowed, or something is left
 │   ├── CredentialsError        12  a key was refused
 │   ├── QuotaError              5   the provider says that the money is used up
+│   ├── BudgetError             5   a paid call would go over a budget
 │   ├── AlikeError              4   documents fail alike, one after the other
 │   └── StoppedError            130 or 143, by the signal that stopped it
 └── JobError                    one document's trouble; the other documents go on
     ├── TransientError          goes away by itself: retried with backoff, costs an attempt
+    │   └── UnsentError         the request never left, so nothing is to be paid
     ├── ThrottledError          the provider asks to wait: costs no attempt
     └── PermanentError          trying again changes nothing: the job fails at once
 """
@@ -89,6 +92,12 @@ class SchemaError(ProgramError):
     exit_code = Exit.SCHEMA
 
 
+class GuardError(ProgramError):
+    """More would be withdrawn than is allowed, or what was to go is still there: nothing more is done."""
+
+    exit_code = Exit.PROBLEMS
+
+
 class CredentialsError(ProgramError):
     """A key was refused."""
 
@@ -97,6 +106,12 @@ class CredentialsError(ProgramError):
 
 class QuotaError(ProgramError):
     """The provider says that the money is used up."""
+
+    exit_code = Exit.MONEY
+
+
+class BudgetError(ProgramError):
+    """A paid call would go over a budget of one's own; it was not made."""
 
     exit_code = Exit.MONEY
 
@@ -124,6 +139,10 @@ class JobError(DocprocError):
 
 class TransientError(JobError):
     """Likely to pass: the job is tried again with backoff until its attempts are used up."""
+
+
+class UnsentError(TransientError):
+    """The request never left: whatever it asks for was not done, and is not paid for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +173,8 @@ REMEDIES: dict[str, str] = {
     "ingest.unreadable": "check the file's permissions",
     "ingest.outside": "the link leads out of the folder; name its target itself",
     "ingest.too_large": "split the document, or raise [ingest] max_bytes",
+    "ingest.withdraw_guard": "if these files are meant to be gone, allow as many with --max-withdraw",
+    "ingest.incomplete_scan": "mend what could not be read, then sync again; nothing was withdrawn",
     "parse.rejected": "open the file in its own program, save it without password, and ingest it again",
     "parse.failed": "see whether the file opens at all; then docproc retry --resubmit, which pays again",
     "parse.timeout": "see the provider's status page; then docproc retry --resubmit --code parse.timeout",
@@ -195,7 +216,10 @@ REMEDIES: dict[str, str] = {
     "database.backup": "see the message; the server itself must be named in DATABASE_URL, not its pooler",
     "compare.too_dear": "name fewer documents, or allow it with --max-usd",
     "trial.leftovers": "docproc cleanup removes what killed trials have left, after an hour",
+    "init.exists": "name another folder, or move the file; --force writes over it",
     "output.file": "see that there is room and the right to write there",
+    "cleanup.in_flight": "wait until the run has ended, or stop it; then try again",
+    "cleanup.leftovers": "run it again; what is left is named",
     "run.alike": "mend the cause, then: docproc retry; [runner] stop_after_alike = 0 never stops",
     "database.unreachable": "check DATABASE_URL and that the server answers: docproc validate-deploy",
     "database.full": "make room on the database server, then run again: nothing is lost",
@@ -216,6 +240,10 @@ REMEDIES: dict[str, str] = {
     "credentials.storage": "set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY of the same project",
     "quota.parser": "add credits at the provider, then run again: nothing is lost",
     "quota.embedder": "add credits at the provider, then run again: nothing is lost",
+    "budget.day": "raise [budget] per_day, or run it again on another day (UTC)",
+    "budget.month": "raise [budget] per_month, or run it again in another month (UTC)",
+    "budget.run": "raise --budget or [budget] per_run, or run it again: a new run has a new budget",
+    "budget.no_price": "write the price into [prices] of docproc.toml, or set no budget",
     "program.unexpected": "run docproc -vv … for the traceback; please report it",
     "quota.storage": "raise the storage's limits, then run again: nothing is lost",
     "config.unknown_key": "correct the key in docproc.toml",
@@ -223,6 +251,8 @@ REMEDIES: dict[str, str] = {
     "config.usage": "docproc --help names the commands, docproc COMMAND --help their options",
     "config.missing": "set the variable in the environment",
     "config.mixed_providers": "use one database for mock and another for real services (DATABASE_URL)",
+    "engine.unreachable": "check the address, and that the cluster has workers; --on dask:// makes one on this machine",
+    "engine.mismatch": "give every worker the same docproc, docproc.toml and environment as this process",
     "config.mocks_start": "see the log named above",
 }
 """What to try, by code: the stable list of codes. A more exact remedy may be given where an error is raised."""

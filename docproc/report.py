@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from signal import Signals
 from typing import Any, Self
 
-from docproc import prices
 from docproc.alerts import Alert
 from docproc.errors import PRECEDENCE, ConfigError, Exit, ProgramError
+from docproc.prices import Prices
 from docproc.runner import Failure, Tally
-from docproc.stages.ingest import Refused
+from docproc.stages.finding import Refused
 from docproc.states import State
 from docproc.store import Ingested, Switch
+from docproc.sync import Withdrawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ class FailOn:
 class Spent:
     """Calls of a run to one provider; ``units`` are pages or tokens.
 
-    ``usd`` is at the prices of ``docproc.prices``, 0 for a mock and None where no price is known. ``estimated`` when
-    the provider has not told all the units yet.
+    ``usd`` is what the ledger knows, the rest at the prices of today, 0 for a mock and None where no price is known.
+    ``estimated`` when the provider has not told all the units yet.
     """
 
     provider: str
@@ -58,10 +59,10 @@ class Spent:
     estimated: bool
 
     @classmethod
-    def of(cls, row: Mapping[str, Any], *, mock: bool, tier: str, model: str) -> Self:
-        """From a row of the ledger's sums, by the parser's ``tier`` or the embedder's ``model``."""
+    def of(cls, row: Mapping[str, Any], *, mock: bool, tier: str, model: str, prices: Prices | None = None) -> Self:
+        """From a row of the ledger's sums; what has no price there by the parser's ``tier`` or embedder's ``model``."""
         units = int(row["units"])
-        usd = prices.of(row["unit"], units, tier=tier, model=model)
+        usd = (prices or Prices()).row(row, tier=tier, model=model)
         estimated = not mock and bool(row["unknown"] or row["estimated"])
         return cls(row["provider"], row["operation"], row["calls"], row["unit"], units, 0.0 if mock else usd, estimated)
 
@@ -84,6 +85,8 @@ class Report:
     pages_total: int | None = None
     ingested: Counter[str] = field(default_factory=Counter)
     refused: list[Refused] = field(default_factory=list)
+    withdrawn: Withdrawn | None = None  # None where no folder was synced
+    guard: ProgramError | None = None  # why nothing was withdrawn although files are gone
     tally: Tally = field(default_factory=Tally)
     spent: tuple[Spent, ...] = ()
     signal: Signals | None = None
@@ -153,6 +156,7 @@ class Report:
         """What became of the documents, in numbers."""
         return {
             "ingested": dict(self.ingested),
+            **({"withdrawn": self.withdrawn.withdrawn} if self.withdrawn else {}),
             "done": self.done,
             "failed": self.failed,
             "left": self.tally.left,

@@ -15,11 +15,13 @@ from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
 from docproc import __version__
-from docproc.errors import DatabaseError, DocprocError, ProgramError
+from docproc.errors import DatabaseError, DocprocError, GuardError, ProgramError
+from docproc.intake import Intake, bring_in
 from docproc.model import Done, Job, Outcome, Parsed
+from docproc.prices import Prices
 from docproc.report import FailOn, Report, Spent
 from docproc.runner import NOT_WHOLE, Failure, Runner, Tally
-from docproc.stages.ingest import Refused, find, ingest
+from docproc.stages.finding import Refused
 from docproc.states import FAILED, TRANSITIONS, Command, State, claimed_by
 
 if TYPE_CHECKING:
@@ -117,7 +119,7 @@ def report_of(command: str, commands: Sequence[Command], *, fail_on: FailOn | No
 def run(
     app: App,
     name: str,
-    paths: Sequence[str],
+    intake: Intake,
     commands: Sequence[Command],
     *,
     stay: bool,
@@ -127,7 +129,7 @@ def run(
     rebuild: bool = False,
     report: Report | None = None,
 ) -> Report:
-    """Ingests ``paths``, then drains the stages of ``commands``; with ``stay`` until none of their jobs is left open.
+    """Takes ``intake`` in, then drains the stages of ``commands``; with ``stay`` until none of their jobs is left.
 
     With ``rebuild`` what is shown with another model gets a job with the settings' own. After ``max_duration`` seconds
     it stops in good order. What stopped it once it was under way is in the report, which is filled while the run goes.
@@ -138,7 +140,7 @@ def run(
         app.refuse_mixing()
         log.info("run began")
         try:
-            _bring_in(app, paths, report, stop, documents or _Deaf())
+            _bring_in(app, intake, report, stop, documents or _Deaf())
             if rebuild:
                 app.store.catalogue.rebuild(app.target)
             if commands and not stop.asked:
@@ -152,6 +154,7 @@ def run(
         except ProgramError as error:
             report.trouble = error
         report.signal = stop.signal
+    report.trouble = report.trouble or report.guard
     report.phase = "ending"
     _log_end(report)
     return report
@@ -171,8 +174,10 @@ def close(app: App, report: Report) -> None:
 def spent(app: App) -> tuple[Spent, ...]:
     """What this run has bought until now."""
     mocks = {"token": app.embedder_service.kind == "mock", "page": app.parser_service.kind == "mock"}
-    tier, model = app.settings.parser.tier, app.settings.embedder.model
-    return tuple(Spent.of(row, mock=mocks[row["unit"]], tier=tier, model=model) for row in app.store.runs.spent())
+    told = {"tier": app.settings.parser.tier, "model": app.settings.embedder.model}
+    prices = Prices.of(app.settings.prices)
+    rows = app.store.runs.spent()
+    return tuple(Spent.of(row, mock=mocks[row["unit"]], prices=prices, **told) for row in rows)
 
 
 def _identity(app: App) -> dict[str, object]:
@@ -197,18 +202,20 @@ def _log_end(report: Report) -> None:
     log.info("run ended", extra=report.counts() | counts | trouble)
 
 
-def _bring_in(app: App, paths: Sequence[str], report: Report, stop: Stop, documents: Documents) -> None:
+def _bring_in(app: App, intake: Intake, report: Report, stop: Stop, documents: Documents) -> None:
     report.phase = "ingesting"
-    found = find(paths, stdin=sys.stdin if "-" in paths else ())
-    catalogue, settings = app.store.catalogue, app.settings.ingest
-    for entry in ingest(found, target=app.target, catalogue=catalogue, storage=app.storage, settings=settings):
+
+    def heard(entry: Ingested | Refused) -> None:
         report.add(entry)
         documents.came(entry)
         if report.news:
             app.store.runs.begin(report.command, app.settings.profile)
-        if stop.asked:
-            report.cut_short = True
-            return
+        report.cut_short = stop.asked
+
+    try:
+        report.withdrawn = bring_in(app, intake, heard=heard, stopped=lambda: stop.asked)
+    except GuardError as error:  # what came in is worked on all the same
+        report.guard = error
 
 
 def _drain(

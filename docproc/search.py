@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from docproc import tokens
 from docproc.errors import ConfigError
 from docproc.model import dimensions
+from docproc.store import end_of
 from docproc.text import normalise
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def search(app: App, words: str, *, limit: int, source: str | None = None, hybri
     """The best passages of the user's live documents, best first; ``source`` is a part of their path.
 
     With ``hybrid`` full text search has a say too, and the quotes and minus signs in ``words`` mean something to it.
-    Raises ConfigError when there are no words, and the errors of the embedder.
+    Raises ConfigError when there are no words, BudgetError, and the errors of the embedder.
     """
     query, _ = normalise(words)
     if not query.strip():
@@ -27,11 +28,12 @@ def search(app: App, words: str, *, limit: int, source: str | None = None, hybri
     user, vectors = app.settings.user, app.store.vectors
     # Not the settings' model: while another is being built beside it, the old one serves.
     model, version = app.store.catalogue.serving(user) or app.target.model
-    call = vectors.begin_call("search", (), tokens=tokens.count(query), inputs=1)
+    call = vectors.begin_call("search", (), tokens=tokens.count(query), inputs=1, model=model)
     try:
         answer = app.embedder.embed([query], model=model, dimensions=dimensions(version))
     except Exception as error:
-        vectors.end_call(call, getattr(error, "code", type(error).__name__))
+        end, code = end_of(error)
+        vectors.end_call(call, end, code=code)
         raise
     vectors.end_call(call, "ok", answer)
     pattern = None if source is None else f"%{_literal(source)}%"

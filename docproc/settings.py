@@ -18,14 +18,18 @@ class IngestSettings:
     """What may come in."""
 
     max_bytes: int = 512_000_000  # the parser's own limit for one file
+    ignore: tuple[str, ...] = ()  # passed over in folders and globs: patterns as in .gitignore; see docs/ingest.md
 
 
 @dataclass(frozen=True, slots=True)
 class StorageSettings:
-    """Where bytes are kept: ``local`` (a folder of docproc's home) or ``supabase``."""
+    """Where bytes are kept: ``local`` (a folder of docproc's home), ``supabase`` or ``s3``."""
 
-    backend: str = "local"  # `local`, a folder in docproc's home, or `supabase`
-    bucket: str = "docproc"  # at Supabase; made by you, private
+    backend: str = "local"  # `local`, a folder in docproc's home; `supabase`; or `s3`, AWS and all that speak like it
+    bucket: str = "docproc"  # at Supabase or S3; made by you, private
+    endpoint: str = ""  # S3: the store's address, without the bucket; empty: AWS_ENDPOINT_URL, else AWS itself
+    region: str = ""  # S3: the bucket's; empty: AWS_REGION, else us-east-1
+    prefix: str = ""  # S3: a folder of the bucket that docproc keeps to
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,38 @@ class AlertsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CleanupSettings:
+    """What `docproc cleanup` keeps, and for how long."""
+
+    grace: float = 2_592_000.0  # 30 days that a withdrawn document and a replaced version are kept, to come back free
+    history: float = 7_776_000.0  # 90 days of the changes of finished jobs, and of the receipts of runs
+
+
+_CREDITS = {"fast": 1.0, "cost_effective": 3.0, "agentic": 10.0, "agentic_plus": 45.0}
+_TOKENS = {"text-embedding-3-small": 0.02, "text-embedding-3-large": 0.13}
+
+
+@dataclass(frozen=True, slots=True)
+class PricesSettings:
+    """What the providers charge, with the day on which that was read: for estimates and budgets, never a bill."""
+
+    as_of: str = "2026-10-15"  # the day on which these were read; those of LlamaParse are second-hand
+    usd_per_credit: float = 0.00125  # LlamaParse: 1.25 USD for 1,000 credits
+    credits_per_page: Mapping[str, float] = field(default_factory=_CREDITS.copy)  # LlamaParse, by tier
+    usd_per_million_tokens: Mapping[str, float] = field(default_factory=_TOKENS.copy)  # OpenAI, by embedding model
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSettings:
+    """What paid calls may cost in USD, mocks at list price too; 0: no limit."""
+
+    per_run: float = 0.0  # USD of one run, and of all that go on beside it; `--budget` overrides it
+    per_day: float = 0.0  # USD of a day (UTC), all processes together
+    per_month: float = 0.0  # USD of a month (UTC), all processes together
+    pages_if_unknown: int = 10  # reserved for a document whose pages cannot be counted before it is parsed
+
+
+@dataclass(frozen=True, slots=True)
 class DeploySettings:
     """What `docproc deploy` does when it goes back."""
 
@@ -151,6 +187,9 @@ class Secrets:
     openai_base_url: Secret | None = None
     supabase_url: Secret | None = None
     supabase_service_role_key: Secret | None = None
+    aws_access_key_id: Secret | None = None
+    aws_secret_access_key: Secret | None = None
+    aws_session_token: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +208,9 @@ class Settings:
     search: SearchSettings = field(default_factory=SearchSettings)
     runner: RunnerSettings = field(default_factory=RunnerSettings)
     alerts: AlertsSettings = field(default_factory=AlertsSettings)
+    cleanup: CleanupSettings = field(default_factory=CleanupSettings)
+    prices: PricesSettings = field(default_factory=PricesSettings)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
     deploy: DeploySettings = field(default_factory=DeploySettings)
     mocks: MocksSettings = field(default_factory=MocksSettings)
     secrets: Secrets = field(default_factory=Secrets)
@@ -191,6 +233,9 @@ SECTIONS = (
     "search",
     "runner",
     "alerts",
+    "cleanup",
+    "prices",
+    "budget",
     "deploy",
     "mocks",
 )

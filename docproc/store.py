@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
+from docproc.errors import ConfigError, CredentialsError, PermanentError, QuotaError, ThrottledError, UnsentError
 from docproc.model import Embedded, Hit, Job, Outcome, PendingChunk, Source
 from docproc.states import State
 
@@ -38,9 +39,17 @@ class Switch:
     switched: int = 0
 
 
+OUTCOMES = ("new", "changed", "returned", "restored", "duplicate", "unchanged")
+"""What ingest may make of a file, in the order in which it is told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What ingest did with one source: ``new``, ``changed``, ``unchanged`` or ``duplicate`` (bytes known already)."""
+    """What ingest did with one source.
+
+    ``outcome`` is one of ``OUTCOMES``: a ``duplicate`` has bytes that are known already, what ``returned`` had been
+    withdrawn, and what was ``restored`` had lost its stored bytes.
+    """
 
     source: Source
     document_id: UUID
@@ -144,7 +153,14 @@ class Catalogue(Protocol):
         """Records whether this database is used with ``mock`` or ``real`` services, or refuses the other kind."""
 
 
-class ParseCalls(Protocol):
+class KnownParses(Protocol):
+    """Which parses are the same."""
+
+    def canonical_parse(self, job: Job, parsed_sha: str) -> str | None:
+        """The stored parse of the user's earliest other document with the same parse, if there is one."""
+
+
+class ParseCalls(KnownParses, Protocol):
     """Intents to parse, each written before the service is called."""
 
     def parse_call(self, job: Job, parser: str) -> ParseCall:
@@ -156,20 +172,23 @@ class ParseCalls(Protocol):
     def pause_submits(self, seconds: float) -> None:
         """The service asked to wait: no process submits before ``seconds`` have passed."""
 
-    def begin_submit(self, call: ParseCall, job: Job) -> bool:
-        """Marks that a request is about to be sent, and counts it; False when another process is at it."""
+    def begin_submit(self, call: ParseCall, job: Job, *, tier: str = "", pages: int | None = None) -> bool:
+        """Marks that a request is about to be sent, and counts it; False when another process is at it.
+
+        Reserves what ``pages`` of ``tier`` cost. Raises BudgetError, with nothing written, where that is too much.
+        """
 
     def submitted(self, call: ParseCall, external_id: str) -> None:
         """Stores the service's id of the job."""
 
-    def submit_refused(self, call: ParseCall) -> None:
-        """The service said no: nothing was accepted, so the submit is not counted."""
+    def submit_refused(self, call: ParseCall, code: str | None = None) -> None:
+        """The service said no: nothing was accepted, so the submit is not counted, and costs nothing."""
 
-    def parse_lost(self, call: ParseCall) -> None:
-        """The service's job is of no more use (failed, expired, cancelled): a further submit makes a new one."""
+    def parse_lost(self, call: ParseCall, code: str | None = None) -> None:
+        """The service's job is of no more use (failed, expired, cancelled): a further submit makes a new one.
 
-    def canonical_parse(self, job: Job, parsed_sha: str) -> str | None:
-        """The stored parse of the user's earliest other document with the same parse, if there is one."""
+        Perhaps it is paid for all the same.
+        """
 
 
 class RateLimits(Protocol):
@@ -202,16 +221,39 @@ class Vectors(Protocol):
     def owned(self, job: Job, chunks: Sequence[PendingChunk]) -> set[UUID]:
         """Those of ``chunks`` whose text has a vector of the job's model and version already."""
 
-    def begin_call(self, operation: str, jobs: Sequence[Job], *, tokens: int, inputs: int) -> UUID:
-        """Opens the ledger row of one request to the embedder; returns its id."""
+    def begin_call(
+        self,
+        operation: str,
+        jobs: Sequence[Job],
+        *,
+        tokens: int,
+        inputs: int,
+        model: str | None = None,
+        shares: Sequence[int] | None = None,
+    ) -> UUID:
+        """Opens the ledger row of one request to the embedder, and reserves what it may cost; returns its id.
+
+        ``model`` is the jobs' own unless given; ``shares`` are the tokens of each of ``jobs``, all for one alone.
+        Raises BudgetError, with nothing written, where the request would cost too much.
+        """
 
     def save_vectors(
         self, call_id: UUID, jobs: Sequence[Job], chunks: Sequence[PendingChunk], answer: Embedded
     ) -> None:
         """Writes the vectors of one response and closes its ledger row, in one transaction."""
 
-    def end_call(self, call_id: UUID, outcome: str, answer: Embedded | None = None) -> None:
-        """Closes a ledger row whose request brought nothing to store."""
+    def end_call(self, call_id: UUID, outcome: str, answer: Embedded | None = None, *, code: str | None = None) -> None:
+        """Closes a ledger row whose request brought nothing to store: ``ok``, ``refused`` or ``uncertain``."""
+
+
+REFUSALS = (ConfigError, CredentialsError, PermanentError, QuotaError, ThrottledError, UnsentError)
+"""Errors after which nothing was done: 400, 401, 402, 403, 404, 413, 422, 429, or a request that never left."""
+
+
+def end_of(error: Exception) -> tuple[str, str]:
+    """How a paid call ended that raised ``error``, and its code: ``refused``, or ``uncertain``, perhaps paid for."""
+    end = "refused" if isinstance(error, REFUSALS) else "uncertain"
+    return end, str(getattr(error, "code", type(error).__name__))
 
 
 class Search(Protocol):

@@ -1,1 +1,1 @@
-"""LlamaParse and OpenAI embeddings as one real HTTP server on loopback, with faults to order and a bill to check."""
+"""LlamaParse, OpenAI embeddings and Supabase Storage as one HTTP server on loopback, with faults and a bill."""

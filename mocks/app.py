@@ -1,4 +1,4 @@
-"""The routes of the two services and of their control desk, as one Starlette application."""
+"""The routes of the services and of their control desk, as one Starlette application."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from docproc import __version__
 
-from . import jobs, llamaparse, openai
+from . import jobs, llamaparse, openai, supabase
 from .answers import BrokenConnectionError, detail
 from .faults import FAULTS, Faults
+from .objects import Bucket
 from .services import Answer, Call, Services
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
 def create_app(services: Services, lifespan: Lifespan | None = None) -> Starlette:
-    """The application that serves ``services``; every request to the two services is logged with what struck it."""
+    """The application that serves ``services``; every request to a service is logged with what struck it."""
 
     def logged(path: str, method: str, operation: str, answer: Answer) -> Route:
         async def endpoint(request: Request) -> Response:
@@ -52,6 +53,8 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> Starlett
             desk("/mock/log", "GET", _log),
             desk("/mock/faults", "GET", _get_faults),
             Route("/mock/faults", _put_faults, methods=["PUT"]),
+            Route("/mock/buckets/{bucket}", _put_bucket, methods=["PUT"]),
+            Route("/mock/objects/{bucket}/{name:path}", _put_object, methods=["PUT"]),
             logged("/v1/models", "GET", "models", openai.list_models),
             logged("/v1/models/{id:path}", "GET", "models", openai.get_model),
             logged("/v1/embeddings", "POST", "embeddings", openai.create_embeddings),
@@ -64,6 +67,7 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> Starlett
             logged("/api/v2/parse/{id}", "GET", "poll", llamaparse.get_job),
             logged("/api/v2/parse/{id}", "DELETE", "delete", llamaparse.delete_job),
             logged("/api/v2/parse/{id}/cancel", "POST", "cancel", llamaparse.cancel_job),
+            *(logged(f"/storage/v1/{path}", method, name, answer) for path, method, name, answer in supabase.ROUTES),
         ],
         exception_handlers={404: _not_found},
         lifespan=lifespan,
@@ -82,8 +86,9 @@ class _QuietBreak:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
             await self.app(scope, receive, send)
-        except BrokenConnectionError:
-            # The answer is shorter than its Content-Length says: the server must close the connection.
+        except (BrokenConnectionError, ClientDisconnect):
+            # The answer is shorter than its Content-Length says, so the server must close the connection; or the
+            # client has gone.
             return
 
 
@@ -121,6 +126,24 @@ async def _put_faults(request: Request) -> Response:
     except (ValueError, TypeError, AttributeError) as wrong:
         return JSONResponse({"detail": str(wrong)}, 400)
     return JSONResponse(await _get_faults(services, request))
+
+
+async def _put_bucket(request: Request) -> Response:
+    """Makes a private bucket when there is none of that name; no fault strikes it."""
+    services: Services = request.app.state.services
+    services.state.objects.add_bucket(Bucket(request.path_params["bucket"]))
+    return Response(status_code=204)
+
+
+async def _put_object(request: Request) -> Response:
+    """Makes an object as old as ``{"age": seconds}`` says: what cleanup spares and removes can then be tried."""
+    services: Services = request.app.state.services
+    try:
+        age = float(json.loads(await request.body())["age"])
+    except (ValueError, TypeError, KeyError) as wrong:
+        return JSONResponse({"detail": str(wrong)}, 400)
+    services.state.objects.backdate(request.path_params["bucket"], request.path_params["name"], age)
+    return Response(status_code=204)
 
 
 def list_faults() -> str:

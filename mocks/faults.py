@@ -32,7 +32,9 @@ class Fault:
 
 PARSE_OPERATIONS = ("upload", "submit", "poll", "fetch", "list", "cancel", "delete", "versions")
 EMBED_OPERATIONS = ("embeddings", "models")
+STORAGE_OPERATIONS = ("put", "get", "head", "remove", "listing", "bucket")
 
+_SERVICES = {"llamaparse": PARSE_OPERATIONS, "openai": EMBED_OPERATIONS, "storage": STORAGE_OPERATIONS}
 
 _SUBMIT, _FETCH, _GET, _EMBED = ("submit",), ("fetch",), ("poll", "fetch"), ("embeddings",)
 
@@ -111,6 +113,22 @@ _ROWS = (
     Fault("openai.inf", Effect.SPOIL, _EMBED, "the first vector holds infinity"),
     Fault("openai.zero", Effect.SPOIL, _EMBED, "the first vector is all zeros"),
     Fault("openai.null", Effect.SPOIL, _EMBED, "the first vector is null"),
+    Fault("storage.refused_key", Effect.REFUSE, STORAGE_OPERATIONS, "403: the key is refused; 404 where it reads"),
+    Fault(
+        "storage.unavailable",
+        Effect.REFUSE,
+        STORAGE_OPERATIONS,
+        "503; retry_after=SECONDS sends the header",
+        {"retry_after": None},
+    ),
+    Fault("storage.quota", Effect.REFUSE, ("put", "get"), "402: the project's quota is used up"),
+    Fault("storage.too_large", Effect.REFUSE, ("put",), "413: larger than the bucket takes"),
+    Fault("storage.error_after_accept", Effect.SPOIL, ("put", "remove"), "500, but it was done"),
+    Fault(
+        "storage.slow", Effect.SPOIL, ("put", "get"), "the answer comes late (seconds=), it was done", {"seconds": 5.0}
+    ),
+    Fault("storage.corrupt", Effect.SPOIL, ("get",), "a byte is wrong: the ETag is another MD5"),
+    Fault("storage.cut", Effect.SPOIL, ("get",), "the connection breaks in the middle of the bytes"),
 )
 
 FAULTS: dict[str, Fault] = {fault.name: fault for fault in _ROWS}
@@ -180,7 +198,7 @@ def parse_rule(spec: str) -> Rule:
     operations = tuple(on.split("+")) if on else fault.operations
     every = fault.operations
     if fault.effect is not Effect.JOB:
-        every = PARSE_OPERATIONS if fault.name.startswith("llamaparse.") else EMBED_OPERATIONS
+        every = _SERVICES[fault.name.partition(".")[0]]
     if not set(operations) <= set(every):
         raise ValueError(f"{fault.name}: on={on} is not among {'+'.join(every)}")
     common = {option: given.pop(option) for option in list(given) if option in _COMMON}

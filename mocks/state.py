@@ -1,14 +1,17 @@
-"""Keeps the mock services' files, jobs, bill and log in one SQLite file, so that they outlive every process."""
+"""Keeps the mock services' files, jobs, objects, bill and log in an SQLite file, so that they outlive every process."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from .objects import Objects
 
 RETENTION_SECONDS = 48 * 3600
 """How long LlamaParse keeps a source file and may answer the same request from its cache."""
@@ -83,7 +86,8 @@ class State:
     """The SQLite file. One process writes it; killing that process at any moment loses nothing that was answered."""
 
     def __init__(self, path: Path | None) -> None:
-        """Opens ``path``, or a database in memory for None."""
+        """Opens ``path``, or a database in memory for None; the bytes of stored objects are in a folder beside it."""
+        self._temporary = None if path else tempfile.TemporaryDirectory(prefix="docproc-mocks-")
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
@@ -93,6 +97,8 @@ class State:
             self._db.execute(f"PRAGMA {pragma}")
         self._db.executescript(_SCHEMA)
         self._forget()
+        folder = Path(self._temporary.name) if self._temporary else Path(f"{path}-objects")
+        self.objects = Objects(self._db, folder)
 
     def _forget(self) -> None:
         self._db.execute("DELETE FROM log WHERE seq <= (SELECT max(seq) FROM log) - ?", (LOG_ROWS,))
@@ -104,6 +110,8 @@ class State:
     def close(self) -> None:
         """Closes the file; nothing is left to be written."""
         self._db.close()
+        if self._temporary:
+            self._temporary.cleanup()
 
     # ── files and jobs ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -151,6 +159,7 @@ class State:
         """The job whose end answers an equal request: the first of the last 48 hours that completed or failed."""
         row = self._db.execute(
             "SELECT * FROM jobs WHERE cache_key = ? AND created >= ? AND ended IN ('COMPLETED', 'FAILED')"
+            " AND id NOT LIKE 'deleted:%'"
             " ORDER BY seq LIMIT 1",
             (cache_key, now - RETENTION_SECONDS),
         ).fetchone()

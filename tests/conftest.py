@@ -26,6 +26,7 @@ TABLES = (
     "upload_jobs",
     "parse_calls",
     "api_calls",
+    "spending",
     "runs",
     "rate_limits",
     "installation",
@@ -33,6 +34,9 @@ TABLES = (
     "index_builds",
 )
 """In an order in which their rows can be deleted."""
+
+COUNTERS = ("rate_limits", "spending")
+"""Those that go on counting when what they counted is removed: a trial has used up a limit, and was paid for."""
 
 
 def pytest_xdist_auto_num_workers() -> int:

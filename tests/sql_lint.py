@@ -18,13 +18,14 @@ ALWAYS = (
 )
 """Rules that are asked of no file."""
 
-BACK = ("ban-drop-column", "ban-drop-function", "ban-drop-table", "ban-drop-view")
+BACK = ("ban-drop-column", "ban-drop-function", "ban-drop-table", "ban-drop-view", "require-concurrent-index-deletion")
 """What a way back is made of: ``docproc migrate`` refuses one that loses rows."""
 
 APPLIED: Mapping[str, tuple[str, ...]] = {
     # Applied in the field, so never edited. The column of words writes every chunk anew, and its index is built in the
     # same transaction: the table holds still meanwhile, which was bearable before there were large ones.
     "0003_search.up.sql": ("adding-field-with-default", "require-concurrent-index-creation"),
+    "drop_put_aside.sql": ("ban-drop-table",),  # where all other tables are gone
 }
 """Rules that a file may break because it was released before they were asked for."""
 
@@ -39,7 +40,10 @@ def sources(folder: Path) -> list[Path]:
     for path in (ROOT / "docproc" / "postgres" / "queries").glob("*.sql"):
         text = re.sub(r"%\(\w+\)s", "NULL", path.read_text("utf-8")).replace("%%", "%")
         (folder / path.name).write_text(text, "utf-8")
-    return [*(ROOT / "sql").glob("*.sql"), *folder.glob("*.sql")]
+    for path in (ROOT / "sql").glob("*.concurrently.sql"):  # its statements are told apart by a line, not by semicolons
+        (folder / path.name).write_text(path.read_text("utf-8").replace("-- next", ";"), "utf-8")
+    whole = [path for path in (ROOT / "sql").glob("*.sql") if not path.name.endswith(".concurrently.sql")]
+    return [*whole, *folder.glob("*.sql")]
 
 
 def _lint(path: Path) -> bool:

@@ -70,6 +70,10 @@ class Talking:
         return self._said
 
 
+ON = ("--on", os.environ["DOCPROC_TEST_ON"], "--workers", "2") if os.environ.get("DOCPROC_TEST_ON") else ()
+"""Has every run-all of the tests done by a Dask cluster, where one is named."""
+
+
 @dataclass(frozen=True, slots=True)
 class Docproc:
     """docproc as its users run it: a process of its own, with an environment of its own."""
@@ -80,7 +84,7 @@ class Docproc:
     def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
         """Starts a command; ``more`` are variables added to the environment."""
         return subprocess.Popen(
-            [sys.executable, "-m", "docproc", *words],
+            [sys.executable, "-m", "docproc", *words, *(ON if "run-all" in words else ())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

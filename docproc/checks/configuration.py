@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from docproc.checks import Check, Deployment, Finding, ok, problem
 from docproc.postgres.indexes import MOST_DIMENSIONS, kind_for
+from docproc.prices import GOOD_FOR, Prices
 
 DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
 """The most that each of OpenAI's models gives, from its documentation."""
@@ -48,6 +51,15 @@ def index(it: Deployment) -> Finding:
     return ok(f"{told} dimensions, index {kind}")
 
 
+def prices(it: Deployment) -> Finding:
+    """Were the prices that estimates and budgets go by looked up within half a year?"""
+    told = Prices.of(it.app.settings.prices)
+    seen = f"as of {told.as_of}"
+    if not told.stale:
+        return ok(seen)
+    return problem(f"{seen}, {told.age_days(datetime.now(UTC).date())} days old", expected=f"at most {GOOD_FOR} days")
+
+
 CHECKS = (
     Check(
         "configuration.sense",
@@ -72,5 +84,13 @@ CHECKS = (
         "at most 4,000 dimensions",
         'ask the model for at most 4,000 [embedder] dimensions, or set [search] index = "none"',
         index,
+    ),
+    Check(
+        "configuration.prices",
+        "configuration",
+        "warn",
+        f"at most {GOOD_FOR} days old",
+        "compare [prices] with the price pages of LlamaCloud (credits) and OpenAI (embeddings), then set as_of",
+        prices,
     ),
 )

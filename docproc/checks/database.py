@@ -24,7 +24,7 @@ WRITES: Mapping[str, tuple[str, ...]] = {
     "document_vector_buffer": ("DELETE", "INSERT", "UPDATE"),
     "index_builds": ("DELETE", "INSERT", "UPDATE"),
     "installation": ("DELETE", "INSERT"),
-    "job_events": ("INSERT",),
+    "job_events": ("DELETE", "INSERT"),
     "parse_calls": ("DELETE", "INSERT", "UPDATE"),
     "rate_limits": ("DELETE", "INSERT", "UPDATE"),
     "runs": ("DELETE", "INSERT", "UPDATE"),
@@ -34,7 +34,7 @@ WRITES: Mapping[str, tuple[str, ...]] = {
 }
 """What docproc's statements do to its tables beside reading them; a test reads it from the statements.
 
-Jobs, sources and calls are deleted by trials alone, which remove what they brought.
+Jobs, sources and history are deleted by cleanup, calls of the ledger by trials alone, which remove what they brought.
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from docproc.app import missing
 from docproc.checks import Check, Deployment, Finding, ok, problem
 from docproc.errors import ConfigError, CredentialsError, TransientError
+from docproc.local.mocks import serve_storage
 
 
 def configured(it: Deployment) -> Finding:
@@ -12,6 +13,12 @@ def configured(it: Deployment) -> Finding:
     settings = it.app.settings
     if settings.storage.backend == "local":
         return ok("a local folder")
+    if serve_storage(settings):
+        return ok(f"bucket {settings.storage.bucket} at the mocks")
+    if settings.storage.backend == "s3":
+        _ = it.app.storage  # refuses half a key, and asks nobody
+        key = "its own key" if settings.secrets.aws_access_key_id else "the machine's role"
+        return ok(f"bucket {settings.storage.bucket} at {settings.storage.endpoint or 'AWS S3'}, with {key}")
     for name in ("SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY"):
         if getattr(settings.secrets, name.lower()) is None:
             raise missing(name, settings)
@@ -41,8 +48,24 @@ def private(it: Deployment) -> Finding:
     """Is it closed to everybody else?"""
     if it.app.settings.storage.backend == "local":
         return ok("a local folder, which environment.private looks at")
+    if it.app.settings.storage.backend == "s3":
+        return _private_at_s3(it)
     seen = it.app.storage.check()
     return problem(seen) if "PUBLIC" in seen else ok("private")
+
+
+def _private_at_s3(it: Deployment) -> Finding:
+    """S3 has many ways to open a bucket, so one of its objects is asked for without a key."""
+    from docproc.storage.s3 import S3Storage
+
+    assert isinstance(it.app.storage, S3Storage)
+    match it.app.storage.readable_by_all():
+        case None:
+            return ok("no object to try it with")
+        case True:
+            return problem("PUBLIC: an object can be read without a key", "block public access to the bucket")
+        case _:
+            return ok("private")
 
 
 CHECKS = (
@@ -51,7 +74,7 @@ CHECKS = (
         "storage",
         "error",
         "an address, a key and a bucket",
-        "set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY in the environment, and [storage] bucket",
+        "set [storage] bucket, and the variables of its backend: docs/storage.md names them",
         configured,
         ("environment.home",),
     ),
@@ -60,7 +83,7 @@ CHECKS = (
         "storage",
         "error",
         "an answer to the key",
-        "set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY of the same project",
+        "set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY of the same project, or both halves of an AWS key",
         key,
         ("storage.configured",),
         network=True,
@@ -80,7 +103,7 @@ CHECKS = (
         "storage",
         "warn",
         "closed to everybody else",
-        "make the bucket private in Supabase's dashboard",
+        "make the bucket private in Supabase's dashboard, or block public access to it at S3",
         private,
         ("storage.bucket",),
         network=True,

@@ -36,6 +36,8 @@ MANY = 8_000_000
 _WAIT = 5.0
 """Seconds for a killed process to be gone."""
 
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TIKTOKEN_CACHE_DIR")
+
 
 class Workers:
     """Chunks in this process at first, and in up to ``most`` others as soon as that pays; used by ``most`` threads."""
@@ -90,6 +92,11 @@ class Workers:
                 self._started -= 1
 
 
+def _environment() -> dict[str, str]:
+    """What a process needs to find its files; no key of the user's reaches it."""
+    return {name: value for name, value in os.environ.items() if name in _INHERITED}
+
+
 class Worker:
     """One process. It ends when its input does: with this object, or with this process however that ends."""
 
@@ -101,7 +108,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": path},
+            env=_environment() | {"PYTHONPATH": path},
             start_new_session=True,  # a Ctrl-C is ours to answer: what is begun is finished
         )
         self.kill = weakref.finalize(self, _kill, self._process)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,11 @@ from docproc.cli.funnel import FIX, app
 from docproc.cli.options import Config, Json, Profile, Quiet, User, complete_code, opened
 from docproc.errors import ConfigError
 from docproc.states import FAILED, State
+
+if TYPE_CHECKING:
+    from docproc.app import App
+    from docproc.cleanup import Swept
+    from docproc.parsers import Parser
 
 
 def _complete_state(incomplete: str) -> list[str]:
@@ -65,20 +70,62 @@ def _failure_state(name: str) -> State:
 
 @app.command(rich_help_panel=FIX)
 def cleanup(
+    document: Annotated[
+        str | None, typer.Option("--document", help="Forget all of this document, by id or path, and nothing else.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", help="Forget this path, and its document unless another path has it.")
+    ] = None,
+    grace: Annotated[
+        str | None, typer.Option("--grace", help="How long what was replaced or withdrawn is kept: 30d, 12h, 0.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and leave it.")] = False,
     profile: Profile = None,
     file: Config = None,
+    user: User = None,
     json: Json = False,
     quiet: Quiet = False,  # noqa: ARG001 - the funnel holds back what is said
 ) -> None:
-    """Free expired leases and remove what belongs to nothing: chunks, vectors and stored objects of no document.
+    """Remove what nothing needs any more: old versions, withdrawn documents, orphans, old history, expired leases.
 
     Examples:
       docproc cleanup --dry-run
-      docproc cleanup --quiet
+      docproc cleanup --grace 7d --quiet
+      docproc cleanup --document reports/may.pdf
     """
-    from docproc.cleanup import sweep
-    from docproc.views.cleanup import show_swept
+    from docproc.cleanup.forgetting import forget
+    from docproc.views.cleanup import show_forgotten, show_swept
 
-    with opened(profile, file) as it:
-        show_swept(sweep(it.store, it.storage, dry_run=dry_run), dry_run=dry_run, json=json)
+    if sum(asked is not None for asked in (document, source, grace)) > 1:
+        raise ConfigError("config.usage", "one of --document, --source and --grace at a time")
+    with opened(profile, file, user) as it:
+        if document is None and source is None:
+            show_swept(_sweep(it, grace, dry_run=dry_run), dry_run=dry_run, json=json)
+            return
+        done = forget(it, str(document or source), source=source is not None, dry_run=dry_run)
+    show_forgotten(done, json=json)
+    if done.trouble is not None:
+        raise done.trouble
+
+
+def _sweep(it: App, grace: str | None, *, dry_run: bool) -> list[Swept]:
+    from docproc.cleanup import sweep
+    from docproc.config import parse_duration
+
+    kept = it.settings.cleanup
+    return sweep(
+        it.store,
+        it.storage,
+        dry_run=dry_run,
+        grace=kept.grace if grace is None else parse_duration(grace),
+        history=kept.history,
+        user=it.only,
+        parser=_parser(it),
+    )
+
+
+def _parser(it: App) -> Parser | None:
+    """The paid parser, to have it forget too; None without its key, and where it is a mock that forgets by itself."""
+    if it.settings.parser.service == "mock":
+        return None
+    return it.parser if it.settings.secrets.llama_cloud_api_key else None

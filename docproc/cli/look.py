@@ -17,9 +17,13 @@ def status(
     failed: Annotated[bool, typer.Option("--failed", help="List the failed documents, each with what to try.")] = False,
     state: Annotated[list[str] | None, typer.Option("--state", help="List those in this state.")] = None,
     code: Annotated[str | None, typer.Option("--code", help="List those with this error code.")] = None,
-    since: Annotated[str | None, typer.Option("--since", help="List those changed in the last 90s, 45m, 2h.")] = None,
+    since: Annotated[str | None, typer.Option("--since", help="Only of the last 90s, 45m, 2h, 30d.")] = None,
     source: Annotated[str | None, typer.Option("--source", help="List those whose path contains this.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Documents in a list, at most.")] = 1000,
+    spent: Annotated[
+        str | None, typer.Option("--spent", metavar="day|model|source|document|call", help="What was paid, summed so.")
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="With --spent: as CSV.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
     interval: Annotated[float, typer.Option("--interval", min=0.1, help="Seconds between two looks.")] = 2.0,
     until: Annotated[str | None, typer.Option("--until", help="idle: end when nothing is open.")] = None,
@@ -36,17 +40,22 @@ def status(
     """Where the work stands; a list of documents; or one document's timeline.
 
     Examples: docproc status     docproc status --failed     docproc status --state uploaded --since 2h
-    docproc status --watch     docproc status --until idle --max-duration 1h     docproc status reports/may.pdf
+    docproc status --spent source --csv     docproc status --until idle --max-duration 1h
+    docproc status reports/may.pdf
     """
     from docproc.cli import looking, outputs
 
-    filters = looking.Filters.of(failed=failed, states=state, code=code, since=since, source=source, limit=limit)
+    ledger = looking.Ledger.of(by=spent, since=since, csv=csv)
+    listed_since = None if ledger else since
+    filters = looking.Filters.of(failed=failed, states=state, code=code, since=listed_since, source=source, limit=limit)
     waiting = looking.Waiting.of(watch=watch, interval=interval, until=until, max_duration=max_duration)
     written = outputs.Outputs.of(check=check, metrics=metrics, html=html)
-    looking.refuse_mixture(document=document, filters=filters, waiting=waiting, written=written)
+    looking.refuse_mixture(document=document, filters=filters, waiting=waiting, written=written, ledger=ledger)
     with opened(profile, file, user) as it:
         if document is not None:
             looking.show_one(it, document, json=json)
+        elif ledger is not None:
+            looking.show_spent(it, ledger, json=json)
         elif filters is not None:
             looking.show_list(it, filters, json=json)
         elif waiting is not None:

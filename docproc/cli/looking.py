@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 import typer
@@ -78,15 +79,39 @@ class Waiting:
         return cls(watch, interval, until is not None, None if max_duration is None else parse_duration(max_duration))
 
 
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """How the ledger of paid calls is summed, from how many seconds ago on, and whether it is told as CSV."""
+
+    by: str
+    since: float | None
+    csv: bool
+
+    @classmethod
+    def of(cls, *, by: str | None, since: str | None, csv: bool) -> Self | None:
+        """The ledger by the options, None when it is not meant. Raises ConfigError."""
+        if by is None:
+            if csv:
+                raise ConfigError("config.usage", "--csv needs --spent", try_="docproc status --spent day --csv")
+            return None
+        word = _one_of(by, ("day", "model", "source", "document", "call"), "sum")
+        return cls(word, None if since is None else parse_duration(since), csv)
+
+
 def refuse_mixture(
-    *, document: str | None, filters: Filters | None, waiting: Waiting | None, written: Outputs | None
+    *,
+    document: str | None,
+    filters: Filters | None,
+    waiting: Waiting | None,
+    written: Outputs | None,
+    ledger: Ledger | None,
 ) -> None:
     """Raises ConfigError when more than one thing is asked for: one would be left out in silence."""
-    if sum(asked is not None for asked in (document, filters, waiting, written)) > 1:
+    if sum(asked is not None for asked in (document, filters, waiting, written, ledger)) > 1:
         raise ConfigError(
             "config.invalid",
             "status shows one thing at a time",
-            why="a document; a list (--failed, --state, --code, --since, --source); --watch and --until;"
+            why="a document; a list (--failed, --state, --code, --since, --source); --spent; --watch and --until;"
             " or --check, --metrics-file and --html",
             try_="leave one of them out",
         )
@@ -113,6 +138,15 @@ def show_list(app: App, filters: Filters, *, json: bool) -> None:
         only=app.only,
     )
     show_documents(rows, json=json)
+
+
+def show_spent(app: App, ledger: Ledger, *, json: bool) -> None:
+    """What was paid, and for what."""
+    from docproc.views.ledger import show_ledger
+
+    since = None if ledger.since is None else datetime.now(UTC) - timedelta(seconds=ledger.since)
+    rows = app.store.ledger.rows(ledger.by, since)
+    show_ledger(rows, by=ledger.by, as_csv=ledger.csv, json=json)
 
 
 def show_one(app: App, name: str, *, json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -57,13 +57,15 @@ FailureLine = Annotated[
 
 
 @contextmanager
-def opened(profile: str | None, file: Path | None, user: str | None = None) -> Iterator[App]:
-    """Everything that a command needs, by its options."""
+def opened(
+    profile: str | None, file: Path | None, user: str | None = None, flags: Mapping[str, object] | None = None
+) -> Iterator[App]:
+    """Everything that a command needs, by its options; ``flags`` are settings by ``section.key``."""
     from docproc import config
     from docproc.app import App
     from docproc.redaction import learn_secrets
 
-    settings = config.load(config=file, profile=profile, flags={"user": user})
+    settings = config.load(config=file, profile=profile, flags={"user": user, **(flags or {})})
     learn_secrets(settings.secrets)
     with App(settings, only=user) as app:
         logs.bind(profile=settings.profile, run_id=app.run_id, worker=app.owner)

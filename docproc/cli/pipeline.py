@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from docproc.cli import running
 from docproc.cli.funnel import PIPELINE, app
 from docproc.cli.options import (
     Config,
@@ -21,20 +20,30 @@ from docproc.cli.options import (
     Quiet,
     Receipt,
     User,
-    opened,
 )
-from docproc.errors import ConfigError, Exit, ProgramError
+from docproc.cli.running import Told
+from docproc.errors import ConfigError
 from docproc.states import Command
 
-if TYPE_CHECKING:
-    from docproc.cli.outputs import Look
-    from docproc.report import Report
-    from docproc.views.progress import RunProgress
+Lists = Annotated[
+    list[Path] | None, typer.Option("--from-file", help="Also the paths in this file: one a line, or ended by NUL.")
+]
+Sync = Annotated[bool, typer.Option("--sync", help="Also withdraw what the folders PATHS no longer have.")]
+MaxWithdraw = Annotated[
+    str | None, typer.Option("--max-withdraw", metavar="10%|N", help="Withdraw at most so much, else nothing. [10%]")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done and paid.")]
+Budget = Annotated[
+    str | None, typer.Option("--budget", metavar="USD", help="Stop in good order before more than this is spent.")
+]
 
 
 @app.command(rich_help_panel=PIPELINE)
 def ingest(
     paths: Paths = None,
+    lists: Lists = None,
+    sync: Sync = False,
+    most: MaxWithdraw = None,
     profile: Profile = None,
     file: Config = None,
     user: User = None,
@@ -48,16 +57,20 @@ def ingest(
 
     Examples:
       docproc ingest reports/ 'mail/*.pdf'
-      find /srv -newer last | docproc ingest -
+      docproc ingest --sync reports/ --max-withdraw 25%
+      find /srv -newer last -print0 | docproc ingest -
     """
-    if not paths:
+    if not (paths or lists):
         raise ConfigError("config.usage", "no path given", try_="docproc ingest FOLDER")
-    _run("ingest", (), _Run(profile, file, user, receipt, metrics, fail_on, json, quiet), paths=paths)
+    told = Told(profile, file, user, receipt, metrics, fail_on, json, quiet)
+    running.run("ingest", (), told, wanted=running.intake(paths, lists, sync=sync, most=most))
 
 
 @app.command(rich_help_panel=PIPELINE)
 def parse(
     wait: Annotated[bool, typer.Option("--wait", help="Stay until every parse is there.")] = False,
+    dry_run: DryRun = False,
+    budget: Budget = None,
     profile: Profile = None,
     file: Config = None,
     user: User = None,
@@ -73,9 +86,13 @@ def parse(
     Examples:
       docproc parse --quiet
       docproc parse --wait --max-duration 45m
+      docproc parse --budget '$5'
     """
-    told = _Run(profile, file, user, receipt, metrics, fail_on, json, quiet, max_duration)
-    _run("parse", (Command.PARSE,), told, stay=wait)
+    told = Told(profile, file, user, receipt, metrics, fail_on, json, quiet, max_duration, budget)
+    if dry_run:
+        running.foretell((Command.PARSE,), told)
+    else:
+        running.run("parse", (Command.PARSE,), told, stay=wait)
 
 
 @app.command(rich_help_panel=PIPELINE)
@@ -96,9 +113,8 @@ def validate(
       docproc validate
       docproc validate --fail-on 5%
     """
-    _run(
-        "validate", (Command.VALIDATE,), _Run(profile, file, user, receipt, metrics, fail_on, json, quiet, max_duration)
-    )
+    told = Told(profile, file, user, receipt, metrics, fail_on, json, quiet, max_duration)
+    running.run("validate", (Command.VALIDATE,), told)
 
 
 @app.command(rich_help_panel=PIPELINE)
@@ -119,17 +135,20 @@ def chunk(
       docproc chunk
       docproc chunk --max-duration 10m --json
     """
-    _run("chunk", (Command.CHUNK,), _Run(profile, file, user, receipt, metrics, fail_on, json, quiet, max_duration))
+    told = Told(profile, file, user, receipt, metrics, fail_on, json, quiet, max_duration)
+    running.run("chunk", (Command.CHUNK,), told)
 
 
 @app.command(rich_help_panel=PIPELINE)
 def embed(
-    profile: Profile = None,
-    file: Config = None,
-    user: User = None,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Also embed what is shown with another model than the settings name.")
     ] = False,
+    dry_run: DryRun = False,
+    budget: Budget = None,
+    profile: Profile = None,
+    file: Config = None,
+    user: User = None,
     max_duration: MaxDuration = None,
     receipt: Receipt = None,
     metrics: MetricsFile = None,
@@ -143,15 +162,23 @@ def embed(
 
     Examples:
       docproc embed --profile production
-      docproc embed --rebuild --receipt rebuilt.json
+      docproc embed --rebuild --dry-run
     """
-    told = _Run(profile, file, user, receipt, metrics, fail_on, json, quiet, max_duration)
-    _run("embed", (Command.EMBED,), told, rebuild=rebuild)
+    told = Told(profile, file, user, receipt, metrics, fail_on, json, quiet, max_duration, budget)
+    if dry_run:
+        running.foretell((Command.EMBED,), told, rebuild=rebuild)
+    else:
+        running.run("embed", (Command.EMBED,), told, rebuild=rebuild)
 
 
 @app.command("run-all", rich_help_panel=PIPELINE)
 def run_all(
     paths: Paths = None,
+    lists: Lists = None,
+    sync: Sync = False,
+    most: MaxWithdraw = None,
+    dry_run: DryRun = False,
+    budget: Budget = None,
     profile: Profile = None,
     file: Config = None,
     user: User = None,
@@ -161,99 +188,23 @@ def run_all(
     fail_on: FailureLine = "any",
     json: JsonLines = False,
     quiet: Quiet = False,
+    on: Annotated[
+        str | None, typer.Option("--on", metavar="dask://[HOST:PORT]", help="Have a Dask cluster do the work.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option("--workers", help="Copies on the cluster. [one a worker]")] = None,
 ) -> None:
     """Ingest PATHS, then take every open document through all stages at once, until none is left.
 
     Examples:
       docproc run-all reports/
-      docproc run-all --profile production --max-duration 2h
+      docproc run-all reports/ --dry-run
+      docproc run-all --sync reports/ --budget '$5' --max-duration 2h
       docproc run-all reports/ --json | jq 'select(.type == "document")'
     """
-    told = _Run(profile, file, user, receipt, metrics, fail_on, json, quiet, max_duration)
-    _run("run-all", tuple(Command), told, paths=paths or (), stay=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """What the commands have in common: where the run takes place, and how it is told."""
-
-    profile: str | None
-    file: Path | None
-    user: str | None
-    receipt: Path | None
-    metrics: Path | None
-    fail_on: str
-    json: bool
-    quiet: bool
-    max_duration: str | None = None
-
-
-def _run(
-    name: str,
-    commands: tuple[Command, ...],
-    told: _Run,
-    *,
-    paths: Sequence[str] = (),
-    stay: bool = False,
-    rebuild: bool = False,
-) -> None:
-    """Ingests, drains, reports, and ends with the exit code that the report asks for."""
-    from docproc.cli.outputs import look_back
-    from docproc.config import parse_duration
-    from docproc.report import FailOn
-    from docproc.run import close, report_of, run
-    from docproc.views import files
-    from docproc.views.progress import RunProgress
-
-    seconds = None if told.max_duration is None else parse_duration(told.max_duration)
-    report = report_of(name, commands, fail_on=FailOn.told(told.fail_on))
-    files.refuse_unwritable("--receipt", told.receipt)
-    files.refuse_unwritable("--metrics-file", told.metrics)
-    progress = RunProgress(report, quiet=told.quiet, json=told.json)
-    try:
-        with progress, opened(told.profile, told.file, told.user) as it:
-            progress.emit("start", command=name, run_id=it.run_id, profile=it.settings.profile, worker=it.owner)
-            run(
-                it,
-                name,
-                paths,
-                commands,
-                stay=stay,
-                progress=progress,
-                documents=progress,
-                max_duration=seconds,
-                rebuild=rebuild,
-                report=report,
-            )
-            close(it, report)
-            seen = look_back(it, report, told.metrics)
-    except ProgramError as error:  # before it was under way
-        report.trouble = error
-        _keep(report, None, told)
-        raise
-    _end(report, seen, progress, told)
-
-
-def _end(report: Report, seen: Look | None, progress: RunProgress, told: _Run) -> None:
-    from docproc.views.alerts import show_firing
-    from docproc.views.errors import print_error, show_error
-    from docproc.views.run import show_report
-
-    progress.emit("summary", **report.receipt())
-    if report.trouble is not None and told.json:
-        print_error(report.trouble, report.exit_code)
-        show_error(report.trouble)
-    elif not told.json and (not told.quiet or report.exit_code is not Exit.OK):
-        show_report(report)
-    show_firing(report.alerts)
-    _keep(report, seen, told)
-    raise typer.Exit(int(report.exit_code))
-
-
-def _keep(report: Report, seen: Look | None, told: _Run) -> None:
-    from docproc.cli.outputs import keep_metrics
-    from docproc.views.run import write_receipt
-
-    if told.receipt is not None:
-        write_receipt(report, told.receipt)
-    keep_metrics(report, seen, told.metrics, told.profile)
+    told = Told(profile, file, user, receipt, metrics, fail_on, json, quiet, max_duration, budget)
+    wanted = running.intake(paths, lists, sync=sync, most=most)
+    if dry_run:
+        running.foretell(tuple(Command), told, wanted=wanted)
+    else:
+        engine = None if on is None else running.Engine(on, workers)
+        running.run("run-all", tuple(Command), told, wanted=wanted, stay=True, engine=engine)

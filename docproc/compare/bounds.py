@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
 
-from docproc import prices, tokens
+from docproc import tokens
 from docproc.compare import Question
 from docproc.compare.variants import Variant
 from docproc.errors import Exit, ProgramError
 from docproc.parsers.counting import pages_in_file
+from docproc.prices import Prices
 
 BYTES_A_PAGE = 1_000
 """Of a file whose pages cannot be counted, as in DOCX: packed, a full page of text is larger."""
@@ -55,6 +56,7 @@ def refuse_dear(told: Mapping[str, float | None], most: float) -> None:
 
 def _bound(variant: Variant, pages: Mapping[Path, int], asked: int, runs: int) -> float | None:
     settings, usd = variant.settings, 0.0
+    prices = Prices.of(settings.prices)
     if variant.parser == "real":
         paid = sum(n for sample, n in pages.items() if sample.suffix.lower() not in settings.parser.local)
         price = prices.pages(paid, settings.parser.tier)

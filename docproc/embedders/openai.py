@@ -21,6 +21,7 @@ from docproc.errors import (
     QuotaError,
     ThrottledError,
     TransientError,
+    UnsentError,
 )
 from docproc.http import retry_after
 from docproc.model import Embedded, Rates
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     import openai
 
     from docproc.settings import EmbedderSettings
+
+
+_UNSENT = ("ConnectError", "ConnectTimeout", "PoolTimeout")
+"""What httpx raises before anything of a request has left."""
 
 
 class OpenAIEmbedder:
@@ -153,7 +158,8 @@ def _in_our_words() -> Iterator[None]:
         raise _from_status(error) from None
     except openai.APIConnectionError as error:
         cause = type(error.__cause__ or error).__name__
-        raise TransientError("embed.unavailable", "the embedder does not answer", why=cause) from None
+        kind = UnsentError if cause in _UNSENT else TransientError
+        raise kind("embed.unavailable", "the embedder does not answer", why=cause) from None
 
 
 def _from_status(error: openai.APIStatusError) -> JobError | ProgramError:

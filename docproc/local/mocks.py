@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import docproc
-from docproc.errors import ConfigError
+from docproc.errors import ConfigError, TransientError
 from docproc.local import identity, processes, shared
 from docproc.local.processes import Record
 from docproc.local.shared import RECORD
+from docproc.settings import DEFAULT_PROFILE, Settings
 
 SERVICE = "docproc-mocks"
 """What ``/health`` answers as ``service``: a port may have come into other hands."""
@@ -166,6 +167,29 @@ def _answers(port: int | None) -> bool:
     return isinstance(health, dict) and health.get("service") == SERVICE
 
 
+def serve_storage(settings: Settings) -> bool:
+    """Whether the objects of ``settings`` are kept at the mocks: Supabase in the profile local, without an address."""
+    local = settings.profile == DEFAULT_PROFILE
+    return local and settings.storage.backend == "supabase" and settings.secrets.supabase_url is None
+
+
+def make_bucket(address: str, name: str) -> None:
+    """Makes the bucket ``name`` at the mocks at ``address`` unless there is one.
+
+    Raises TransientError ``storage.unavailable`` when nobody answers there.
+    """
+    import urllib.request
+    from urllib.parse import quote
+
+    request = urllib.request.Request(f"{address}/mock/buckets/{quote(name, safe='')}", method="PUT")  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=HEALTH_SECONDS):  # noqa: S310 - the mocks' address, or the user's
+            return
+    except OSError as error:
+        why = type(error).__name__
+        raise TransientError("storage.unavailable", f"the mock services at {address} do not answer", why=why) from None
+
+
 class MockHandle(shared.Use):
     """The use of the running mocks. After ``ensure`` the ``address`` must be read anew: its port may have been taken.
 
@@ -181,7 +205,7 @@ class MockHandle(shared.Use):
 
     @property
     def address(self) -> str:
-        """``http://127.0.0.1:PORT``, for both services."""
+        """``http://127.0.0.1:PORT``, for all services."""
         return f"http://127.0.0.1:{self._server.port()}"
 
 

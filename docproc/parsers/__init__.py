@@ -10,7 +10,7 @@ from docproc.errors import ConfigError
 from docproc.model import ParseResult
 
 if TYPE_CHECKING:
-    from docproc.settings import Settings
+    from docproc.settings import ParserSettings, Settings
 
 TEXT_EXTENSIONS = frozenset({".md", ".markdown", ".txt", ".html", ".htm"})
 PAID_EXTENSIONS = frozenset({".pdf", ".docx", ".pptx", ".xlsx"})
@@ -25,6 +25,11 @@ class Progress:
     why: str = ""
 
 
+def settings_id(settings: ParserSettings) -> str:
+    """Names the paid parser and every setting that changes its output; a parse is bought once for each."""
+    return f"llamaparse:{settings.tier}:{settings.version}"
+
+
 class Parser(Protocol):
     """A service that parses documents: submitted, then polled, never waited for.
 
@@ -33,7 +38,7 @@ class Parser(Protocol):
     """
 
     settings_id: str
-    """Names the parser and every setting that changes its output; a parse is bought once for each."""
+    """What ``settings_id`` makes of the settings."""
 
     def upload(self, file: BinaryIO, name: str, client_ref: str) -> str:
         """Hands a document in, by blocks and free of charge; returns the service's id of the file."""
@@ -52,6 +57,9 @@ class Parser(Protocol):
 
     def cancel(self, external_id: str) -> None:
         """Gives a job up, so that it is not paid for where the service allows."""
+
+    def delete(self, external_id: str) -> None:
+        """Removes the job and its result at the service, running or not; it is no error when there is none."""
 
     def find(self, client_ref: str, since: datetime) -> str | None:
         """The id of the job submitted with ``client_ref``, looked for in the service's list; None when it has none."""

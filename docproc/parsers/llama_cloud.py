@@ -84,5 +84,9 @@ class LlamaCloudParser(LlamaParse):
         content(self._client.parsing.with_raw_response.cancel(external_id).http_response)
 
     @_in_our_words()
+    def _delete(self, external_id: str) -> None:
+        content(self._client.parsing.with_raw_response.delete(external_id).http_response)
+
+    @_in_our_words()
     def _versions(self) -> Json:
         return content(self._client.parsing.with_raw_response.list_versions().http_response)

@@ -74,6 +74,10 @@ class LlamaParseParser(LlamaParse):
         self._request("POST", f"{_path(external_id)}/cancel")
 
     @in_our_words()
+    def _delete(self, external_id: str) -> None:
+        self._request("DELETE", _path(external_id))
+
+    @in_our_words()
     def _versions(self) -> Json:
         return self._request("GET", "/versions")
 

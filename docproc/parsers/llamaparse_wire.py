@@ -20,7 +20,7 @@ from docproc.errors import (
 )
 from docproc.http import retry_after
 from docproc.model import Page, ParseResult
-from docproc.parsers import Progress
+from docproc.parsers import Progress, settings_id
 from docproc.redaction import GAP, unquoted
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _NO_CONTENT = frozenset({"", "NO_CONTENT_HERE", "undefined"})
 
 
 class LlamaParse(ABC):
-    """A ``Parser`` that speaks LlamaParse v2 through the six calls that an SDK's adapter makes.
+    """A ``Parser`` that speaks LlamaParse v2 through the seven calls that an SDK's adapter makes.
 
     Each call returns the decoded answer, and raises as ``in_our_words``, ``refusal`` and ``content`` do.
     """
@@ -53,7 +53,7 @@ class LlamaParse(ABC):
         if not (api_key and api_key.isascii() and api_key.isprintable()):
             raise CredentialsError("credentials.parser", "the parser's key is empty or no text that can be sent")
         self._settings = settings
-        self.settings_id = f"llamaparse:{settings.tier}:{settings.version}"
+        self.settings_id = settings_id(settings)
 
     # ── the calls ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -76,6 +76,10 @@ class LlamaParse(ABC):
     @abstractmethod
     def _cancel(self, external_id: str) -> None:
         """Asks the service to end the job."""
+
+    @abstractmethod
+    def _delete(self, external_id: str) -> None:
+        """Asks the service to forget a job that has ended, and its result."""
 
     @abstractmethod
     def _versions(self) -> Json:
@@ -135,6 +139,15 @@ class LlamaParse(ABC):
             return
         except StatusError as error:
             if error.status not in (404, 409):
+                raise
+
+    def delete(self, external_id: str) -> None:
+        """Removes the job with its result; the file that was handed in goes by itself, after 48 hours."""
+        self.cancel(external_id)  # the service deletes only what has ended
+        try:
+            self._delete(external_id)
+        except StatusError as error:
+            if error.status != 404:
                 raise
 
     def find(self, client_ref: str, since: datetime) -> str | None:

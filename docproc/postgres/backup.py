@@ -79,8 +79,13 @@ def _run(words: list[str], conninfo: str) -> None:
 
 
 def libpq_environment(conninfo: str) -> dict[str, str]:
-    """The environment in which libpq's programs find the database that ``conninfo`` names, and no other."""
+    """The environment in which libpq's programs find the database that ``conninfo`` names, and no other.
+
+    No key of the user's is in it.
+    """
+    from docproc.local import processes
+
     names = {option.keyword.decode(): option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar}
-    kept = {name: value for name, value in os.environ.items() if name not in names.values()}
     told = {names[key]: str(value) for key, value in conninfo_to_dict(conninfo).items() if key in names and value != ""}
-    return {**kept, **told}
+    kerberos = {name: value for name, value in os.environ.items() if name.startswith("KRB5")}
+    return processes.environment(**kerberos, **told)

@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from docproc.errors import ConfigError
 from docproc.model import Source, document_id
 from docproc.postgres.database import Database, query
+from docproc.postgres.versions import LOST
 from docproc.states import INITIAL, Command, State, claimed_by, transition_from
 from docproc.store import Ingested, Switch, Target
 
@@ -27,9 +28,10 @@ class Catalogue:
         self._priority = priority
 
     def known(self, target: Target, sources: Sequence[Source]) -> list[Ingested]:
-        """Those of ``sources`` that need nothing: same path, same bytes, and a job with this target."""
+        """Those of ``sources`` that need nothing: same path, same bytes, still stored, a job with this target."""
         ids = [document_id(target.user, source.sha) for source in sources]
-        values = {"uris": [source.uri for source in sources], "document_ids": ids, **_target(target)}
+        uris = [source.uri for source in sources]
+        values = {"uris": uris, "document_ids": ids, "lost_codes": LOST, **target_values(target)}
         rows = self._db.rows("known_sources", values)
         return [Ingested(sources[row["n"] - 1], ids[row["n"] - 1], "unchanged") for row in rows]
 
@@ -38,17 +40,18 @@ class Catalogue:
         ids = [document_id(target.user, source.sha) for source, _ in brought]
         rows = [_source(n, *pair, ids[n]) for n, pair in enumerate(brought)]
 
-        def write(conn: Conn) -> tuple[set[UUID], dict[str, bool]]:
+        def write(conn: Conn) -> tuple[set[UUID], set[UUID], dict[str, Row]]:
+            restored = {row["document_id"] for row in conn.execute(query("take_up"), self._taken_up(ids))}
             made = self._add_jobs(conn, target, rows)
-            values = {**_target(target), "sources": Jsonb(rows), "complete": State.COMPLETE}
             conn.execute(query("lock_jobs"), {"document_ids": ids})
+            values = {**target_values(target), "sources": Jsonb(rows), "complete": State.COMPLETE}
             added = conn.execute(query("add_sources"), values).fetchall()
-            return made, {row["uri"]: row["is_new"] for row in added}
+            return made, restored, {row["uri"]: row for row in added}
 
-        made, is_new = self._db.attempt(write)
+        made, restored, added = self._db.attempt(write)
         told = []
         for (source, _), document in zip(brought, ids, strict=True):
-            outcome = "duplicate" if document not in made else "new" if is_new[source.uri] else "changed"
+            outcome = _outcome(added[source.uri], made=document in made, restored=document in restored)
             made.discard(document)  # the next path with the same bytes is a duplicate
             told.append(Ingested(source, document, outcome))
         return told
@@ -57,7 +60,7 @@ class Catalogue:
         """Makes a job with ``target`` for every document that is shown with another model; returns how many."""
 
         def write(conn: Conn) -> int:
-            rows = conn.execute(query("shown_elsewhere"), _target(target)).fetchall()
+            rows = conn.execute(query("shown_elsewhere"), target_values(target)).fetchall()
             sources = [{**row, "document_id": str(row["document_id"]), "n": n} for n, row in enumerate(rows)]
             return len(self._add_jobs(conn, target, sources))
 
@@ -67,7 +70,7 @@ class Catalogue:
         """Shows all documents of the user with the model of ``target``, in one transaction, once none is without it."""
         if self.serving(target.user) in (None, target.model):
             return Switch()
-        values = {**_target(target), "complete": State.COMPLETE}
+        values = {**target_values(target), "complete": State.COMPLETE}
 
         def write(conn: Conn) -> Switch:
             conn.execute(query("lock_serving"), values)
@@ -81,15 +84,23 @@ class Catalogue:
         rows = self._db.rows("serving", {"user": user})
         return (rows[0]["embed_model"], rows[0]["embed_version"]) if rows else None
 
+    def _taken_up(self, ids: Sequence[UUID]) -> dict[str, object]:
+        return {
+            "document_ids": list(ids),
+            "lost_codes": LOST,
+            "judged": claimed_by(Command.VALIDATE)[0],
+            "handed_in": claimed_by(Command.PARSE)[-1],
+            "owner": self._owner,
+        }
+
     def _add_jobs(self, conn: Conn, target: Target, rows: Sequence[Row]) -> set[UUID]:
-        reached = claimed_by(Command.EMBED)
+        # Locked before the look at them: a job that cleanup is about to delete must not be built upon.
+        conn.execute(query("lock_jobs"), {"document_ids": [UUID(row["document_id"]) for row in rows]})
         values = {
-            **_target(target),
+            **target_values(target),
+            **begins(),
             "sources": Jsonb(rows),
             "initial": INITIAL,
-            "validated": claimed_by(Command.CHUNK)[0],
-            "chunked": reached[0],
-            "with_chunks": [*reached, State.COMPLETE, transition_from(reached[0]).failure],
             "owner": self._owner,
             "priority": self._priority,
         }
@@ -114,6 +125,24 @@ class Catalogue:
                 )
 
 
+def begins() -> dict[str, object]:
+    """Where a job of a known document begins: at its validated parse, or at its chunks, which some states have."""
+    reached = claimed_by(Command.EMBED)
+    return {
+        "validated": claimed_by(Command.CHUNK)[0],
+        "chunked": reached[0],
+        "with_chunks": [*reached, State.COMPLETE, transition_from(reached[0]).failure],
+    }
+
+
+def _outcome(row: Row, *, made: bool, restored: bool) -> str:
+    if made:
+        return "new" if row["is_new"] else "changed"
+    if restored:
+        return "restored"
+    return "returned" if row["is_back"] else "duplicate"
+
+
 def _source(n: int, source: Source, raw_path: str, document: UUID) -> Row:
     return {
         "n": n,
@@ -126,7 +155,8 @@ def _source(n: int, source: Source, raw_path: str, document: UUID) -> Row:
     }
 
 
-def _target(target: Target) -> dict[str, object]:
+def target_values(target: Target) -> dict[str, object]:
+    """A target as the statements name its parts."""
     return {
         "user": target.user,
         "chunks_version": target.chunks_version,

@@ -89,6 +89,9 @@ class Indexes:
             return replace(
                 after, state="unfinished", why="the build was stopped" if way["free"] else "it is being built"
             )
+        except psycopg.errors.InsufficientPrivilege:
+            why = "only the owner of the tables can build it: docproc embed, once, with that role"
+            return IndexState(kind, "unfinished", why=why)
         except (psycopg.Error, DatabaseError) as error:
             return IndexState(kind, "failed", why=words_of(error))
 

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from docproc.postgres.database import Conn
     from docproc.postgres.migration_files import Build, Migrations
 
+TRIES = 3
+"""How often an index is begun that somebody else builds too: the server ends one of the two."""
+
+_IN_THE_WAY = (
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.DuplicateTable,
+    psycopg.errors.UniqueViolation,
+    psycopg.errors.UndefinedObject,
+)
+
 
 def wanted(known: Migrations, version: int) -> tuple[Build, ...]:
     """What the second phases up to ``version`` come to: of two statements on one index the later holds."""
@@ -37,7 +47,7 @@ def finish(database: Database, builds: tuple[Build, ...], lock: float) -> dict[s
     failed = {}
     for build in builds:
         try:
-            why = _run(database, build, lock)
+            why = _done(database, build, lock)
         except psycopg.errors.LockNotAvailable:
             why = f"another build, or somebody's transaction, held the table for longer than {lock:g} s"
         except (psycopg.Error, DatabaseError) as error:
@@ -45,6 +55,16 @@ def finish(database: Database, builds: tuple[Build, ...], lock: float) -> dict[s
         if why:
             failed[build.name] = why
     return failed
+
+
+def _done(database: Database, build: Build, lock: float) -> str:
+    """``_run``, once more where another process was at the same index at the same moment."""
+    for _ in range(TRIES - 1):
+        try:
+            return _run(database, build, lock)
+        except _IN_THE_WAY:
+            continue
+    return _run(database, build, lock)
 
 
 def _run(database: Database, build: Build, lock: float) -> str:

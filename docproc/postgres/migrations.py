@@ -217,6 +217,8 @@ def _go(conn: Conn, found: Plan, known: Migrations, *, lose_data: bool) -> None:
         conn.execute(query("forget_migration"), {"version": step.version})
     if found.down and found.after:
         _prove_data(conn, known.upto(found.after)[-1])
+    elif found.down:
+        conn.execute(query("drop_put_aside"))
     wrong = [str(difference) for difference in migration_checks.deviations(conn, known, found.after)]
     told = [f"{one} (was so before)" if one in stood else one for one in wrong]
     migration_checks.refuse(f"the schema is not version {found.after} afterwards; nothing was changed", told)

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from docproc.model import Job
 from docproc.postgres.database import Database, query
+from docproc.postgres.ledger import Call, Ledger
 from docproc.states import State
 from docproc.store import ParseCall
 
@@ -21,9 +22,9 @@ LIMIT = "llamaparse.submit"
 class ParseCalls:
     """The intents over ``parse_calls``, with their rows in the ledger."""
 
-    def __init__(self, database: Database, run_id: UUID) -> None:
+    def __init__(self, database: Database, run_id: UUID, ledger: Ledger | None = None) -> None:
         self._db = database
-        self._run_id = run_id
+        self._ledger = ledger or Ledger(database, run_id)
 
     def parse_call(self, job: Job, parser: str) -> ParseCall:
         """The call for this document and parser settings, written now unless it exists."""
@@ -42,20 +43,24 @@ class ParseCalls:
         """The service asked to wait: no process submits before ``seconds`` have passed."""
         self._db.run("pause_limit", {"name": LIMIT, "seconds": seconds})
 
-    def begin_submit(self, call: ParseCall, job: Job) -> bool:
-        """Marks that a request is about to be sent, and counts it; False when another process is at it."""
+    def begin_submit(self, call: ParseCall, job: Job, *, tier: str = "", pages: int | None = None) -> bool:
+        """Marks that a request is about to be sent, and counts it; False when another process is at it.
+
+        Reserves what ``pages`` of ``tier`` cost. Raises BudgetError, with nothing written, where that is too much.
+        """
+        call_id = uuid4()
         values = {
             "parse_call_id": call.parse_call_id,
             "submits": call.submits,
             "state": call.state,
-            "call_id": uuid4(),
-            "run_id": self._run_id,
-            "job_id": job.job_id,
+            "call_id": call_id,
         }
+        paid = Call("llamaparse", "parse", "parse", tier, "page", (job,), (pages,), pages)
 
         def write(conn: Conn) -> bool:
             ours = conn.execute(query("begin_submit"), values).rowcount == 1
             if ours:
+                self._ledger.begin(conn, call_id, paid)
                 conn.execute(query("open_parse_call"), values)
             return ours
 
@@ -66,17 +71,20 @@ class ParseCalls:
         values = {"parse_call_id": call.parse_call_id, "client_ref": call.client_ref, "external_id": external_id}
         self._db.run("submitted", values)
 
-    def submit_refused(self, call: ParseCall) -> None:
+    def submit_refused(self, call: ParseCall, code: str | None = None) -> None:
         """The service said no to the submit begun with ``call``: nothing was accepted, so it is not counted."""
         # What had failed before stays so: the next submit, too, must ask for a fresh parse.
         state = "failed" if call.state == "failed" else "intent"
-        values = {"parse_call_id": call.parse_call_id, "submits": call.submits + 1, "state": state}
+        values = {"parse_call_id": call.parse_call_id, "submits": call.submits + 1, "state": state, "code": code}
         self._db.run("submit_refused", values)
 
-    def parse_lost(self, call: ParseCall) -> None:
-        """The service's job is of no more use (failed, expired, cancelled): a further submit makes a new one."""
+    def parse_lost(self, call: ParseCall, code: str | None = None) -> None:
+        """The service's job is of no more use (failed, expired, cancelled): a further submit makes a new one.
+
+        Perhaps it is paid for all the same.
+        """
         values = {"parse_call_id": call.parse_call_id, "external_id": call.external_id, "client_ref": _new_ref()}
-        self._db.run("parse_lost", values)
+        self._db.run("parse_lost", values | {"code": code})
 
     def canonical_parse(self, job: Job, parsed_sha: str) -> str | None:
         """The stored parse of the user's earliest other document with the same parse, if there is one."""

@@ -31,9 +31,7 @@ class Reads:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def look(
-        self, user: str, *, only: str | None = None, patient: bool = True, few: int = FEW
-    ) -> dict[str, list[Row]]:
+    def look(self, user: str, *, only: str | None = None, patient: bool = True, few: int = FEW) -> dict[str, list[Row]]:
         """The rows of everything that ``status`` says, by the name of the statement, all of one moment.
 
         ``user`` is the one whose search is told of, ``only`` the one whose documents count, None for all. Up to ``few``
@@ -87,10 +85,6 @@ class Reads:
     def expired_leases(self) -> int:
         """Claims whose lease has run out."""
         return int(self._db.rows("expired_leases")[0]["expired"])
-
-    def stored_uris(self) -> list[str]:
-        """Every ``storage://`` address that a job names or may be about to name."""
-        return [row["uri"] for row in self._db.rows("stored_uris")]
 
 
 def _look(conn: Conn, user: str, only: str | None, few: int) -> dict[str, list[Row]]:

@@ -13,10 +13,11 @@ from psycopg.types.json import Jsonb
 
 from docproc.errors import DocprocError
 from docproc.local.identity import is_dead
-from docproc.postgres.database import Database
+from docproc.postgres.database import Database, query
 
 if TYPE_CHECKING:
     from docproc.model import Job
+    from docproc.postgres.database import Conn
     from docproc.states import State
 
 MOST_PAGES_ASKED = 100_000
@@ -40,13 +41,18 @@ class Runs:
         self._begun = False
 
     def begin(self, command: str, profile: str) -> None:
-        """Writes the receipt, once, and closes those that killed runs have left open."""
+        """Writes the receipt, once. Before that closes those of killed runs: no budget is shared with them."""
+        values = {"run_id": self.run_id, "command": command, "profile": profile, "owner": self._owner}
+
+        def write(conn: Conn) -> None:
+            conn.execute(query("lock_runs"))
+            conn.execute(query("begin_run"), values)
+
         with self._lock:
             if not self._begun:
-                values = {"run_id": self.run_id, "command": command, "profile": profile, "owner": self._owner}
-                self._db.run("begin_run", values)
-                self._begun = True
                 self.bury()
+                self._db.attempt(write)
+                self._begun = True
 
     def end(self, exit_code: int, summary: Mapping[str, object]) -> None:
         """Closes the receipt, if there is one."""

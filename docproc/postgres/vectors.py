@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from docproc import faultpoints
 from docproc.model import Embedded, Job, PendingChunk, sha256
 from docproc.postgres.database import Database, query
+from docproc.postgres.ledger import Call, Ledger
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 class Vectors:
     """The chunks and vectors of the jobs that embed."""
 
-    def __init__(self, database: Database, run_id: UUID) -> None:
+    def __init__(self, database: Database, run_id: UUID, ledger: Ledger | None = None) -> None:
         self._db = database
-        self._run_id = run_id
+        self._ledger = ledger or Ledger(database, run_id)
 
     def link_owned(self, jobs: Sequence[Job]) -> dict[UUID, int]:
         """Gives chunks of ``jobs`` the vectors that the user owns already for the same text, model and version.
@@ -54,20 +55,26 @@ class Vectors:
         }
         return {row["chunk_id"] for row in self._db.rows("owned", values)}
 
-    def begin_call(self, operation: str, jobs: Sequence[Job], *, tokens: int, inputs: int) -> UUID:
-        """Opens the ledger row of one request to the embedder; returns its id."""
+    def begin_call(
+        self,
+        operation: str,
+        jobs: Sequence[Job],
+        *,
+        tokens: int,
+        inputs: int,
+        model: str | None = None,
+        shares: Sequence[int] | None = None,
+    ) -> UUID:
+        """Opens the ledger row of one request to the embedder, and reserves what it may cost; returns its id.
+
+        ``model`` is the jobs' own unless given; ``shares`` are the tokens of each of ``jobs``, all for one alone.
+        Raises BudgetError, with nothing written, where the request would cost too much.
+        """
         call_id = uuid4()
-        values = {
-            "call_id": call_id,
-            "run_id": self._run_id,
-            "provider": "openai",
-            "operation": operation,
-            "job_ids": [job.job_id for job in jobs],
-            "unit": "token",
-            "units_estimated": tokens,
-            "inputs": inputs,
-        }
-        self._db.run("begin_call", values)
+        bought = model or (jobs[0].embed_model if jobs else "")
+        parts = (tokens,) * len(jobs) if shares is None else tuple(shares)
+        call = Call("openai", operation, operation, bought, "token", tuple(jobs), parts, tokens, inputs)
+        self._db.attempt(lambda conn: self._ledger.begin(conn, call_id, call))
         return call_id
 
     def save_vectors(
@@ -84,13 +91,13 @@ class Vectors:
             conn.execute(query("incoming_vectors"))
             _copy(conn, zip(chunks, answer.vectors, strict=True))
             conn.execute(query("write_vectors"), {**version, **_ids(jobs)})
-            conn.execute(query("end_call"), _closing(call_id, "ok", answer))
+            self._ledger.end(conn, call_id, "ok", answer)
 
         self._db.attempt(write)
 
-    def end_call(self, call_id: UUID, outcome: str, answer: Embedded | None = None) -> None:
-        """Closes a ledger row whose request brought nothing to store."""
-        self._db.run("end_call", _closing(call_id, outcome, answer))
+    def end_call(self, call_id: UUID, outcome: str, answer: Embedded | None = None, *, code: str | None = None) -> None:
+        """Closes a ledger row whose request brought nothing to store: ``ok``, ``refused`` or ``uncertain``."""
+        self._db.attempt(lambda conn: self._ledger.end(conn, call_id, outcome, answer, code=code))
 
 
 def _copy(conn: Conn, pairs: Iterable[tuple[PendingChunk, NDArray[np.float32]]]) -> None:
@@ -100,11 +107,6 @@ def _copy(conn: Conn, pairs: Iterable[tuple[PendingChunk, NDArray[np.float32]]])
             if n == 1:
                 faultpoints.reach("embed.mid_copy")
             copy.write_row((chunk.chunk_id, chunk.embed_sha, vector, sha256(vector.tobytes())))
-
-
-def _closing(call_id: UUID, outcome: str, answer: Embedded | None) -> dict[str, object]:
-    tokens, request_id = (answer.tokens, answer.request_id) if answer else (None, None)
-    return {"call_id": call_id, "outcome": outcome, "units_reported": tokens, "request_id": request_id}
 
 
 def _ids(jobs: Sequence[Job]) -> dict[str, object]:

@@ -14,7 +14,7 @@ from docproc.model import Chunked, Done, Job, Outcome
 from docproc.stages import Context, settle_each
 from docproc.stages.stored import open_text
 from docproc.states import Command
-from docproc.storage import Storage
+from docproc.storage import Objects
 
 
 class ChunkStage:
@@ -25,7 +25,7 @@ class ChunkStage:
     batch_bytes = 4_000_000
     spread = False
 
-    def __init__(self, storage: Storage, processes: int = 0) -> None:
+    def __init__(self, storage: Objects, processes: int = 0) -> None:
         self._storage = storage
         self._workers = Workers(processes)
 

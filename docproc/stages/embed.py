@@ -21,7 +21,7 @@ from docproc.model import Done, Job, Outcome, PendingChunk, Wait
 from docproc.settings import EmbedderSettings
 from docproc.stages import THROTTLED_PAUSE, Context, outcome_of
 from docproc.states import Command, State
-from docproc.store import Vectors
+from docproc.store import Vectors, end_of
 
 log = logging.getLogger(__name__)
 
@@ -90,14 +90,19 @@ class EmbedStage:
         return Answer(chunks, wanted, seconds=time.monotonic() - sent)
 
     def _send(self, jobs: Sequence[Job], chunks: Sequence[PendingChunk]) -> None:
-        call = self.vectors.begin_call("embed", jobs, tokens=sum(c.tokens for c in chunks), inputs=len(chunks))
+        tokens = dict.fromkeys((job.job_id for job in jobs), 0)
+        for chunk in chunks:
+            tokens[chunk.job_id] += chunk.tokens
+        shares = list(tokens.values())
+        call = self.vectors.begin_call("embed", jobs, tokens=sum(shares), inputs=len(chunks), shares=shares)
         try:
             faultpoints.reach("embed.before_request")
             texts = [chunk.embed_text for chunk in chunks]
             answer = self._embedder.embed(texts, model=jobs[0].embed_model, dimensions=jobs[0].dimensions)
             faultpoints.reach("embed.after_response")
         except Exception as error:
-            self.vectors.end_call(call, getattr(error, "code", type(error).__name__))
+            end, code = end_of(error)
+            self.vectors.end_call(call, end, code=code)
             if isinstance(error, ThrottledError):
                 self._limits.pause(error.pause.seconds or THROTTLED_PAUSE)
             raise

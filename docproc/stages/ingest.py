@@ -1,68 +1,55 @@
-"""ingest: finds files, hashes them, keeps their bytes, and makes a job for every document that is new."""
+"""ingest: hashes files, keeps their bytes, and makes a job for every document that is new."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import stat
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from docproc.errors import DocprocError, JobError, PermanentError
+from docproc.errors import JobError, PermanentError
 from docproc.filetypes import contradiction
 from docproc.model import Source, document_id
 from docproc.parsers import EXTENSIONS
 from docproc.settings import IngestSettings
+from docproc.stages.finding import Refused, unreadable
 from docproc.storage import BLOCK, Storage, key, raw_uri
 from docproc.store import Catalogue, Ingested, Target
-
-IGNORED = (".DS_Store", "Thumbs.db", "desktop.ini")
-"""Files that systems leave in folders; skipped, like all that begins with a dot or with Office's ``~$``."""
-
-LOOK_UP = 500
-"""Files asked about in one round trip."""
 
 READERS = 8
 """Files read and copied at once: most of that time is the disk's, or the storage service's."""
 
-BATCH = 100
-BATCH_BYTES = 64_000_000
-"""Files, and about how many bytes of them, that are copied before their jobs are made together."""
+SMALL = 256 * 1024
+"""Bytes of a file up to which it is read once, and kept in memory until it is stored."""
+
+TOGETHER = 16
+AHEAD = 8
+"""Files that a reader takes at a time, and how many such lots are read before their turn has come: 33 MB at most."""
+
+BATCH = 500
+BATCH_BYTES = 16_000_000
+"""Files, and about how many bytes of them, that are stored and recorded together: a stop waits for the end of one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """A file that did not come in, and why; the others do."""
+class _Read:
+    """A file that may come in; ``data`` is all of it where it is small."""
 
-    path: str
-    error: DocprocError
+    source: Source
+    data: bytes | None
 
 
-def find(paths: Sequence[str], *, stdin: Iterable[str] = ()) -> Iterator[Path | Refused]:
-    """The files that ``paths`` name: files themselves, folders with all below them, globs; ``-`` reads ``stdin`` lines.
-
-    Sorted within a folder. Links in a folder that lead out of it, and what is no regular file, are refused.
-    """
-    for name in paths:
-        if name == "-":
-            yield from find([line.rstrip("\n") for line in stdin if line.strip()])
-            continue
-        path = Path(name)
-        try:
-            if path.is_dir():
-                yield from _folder(path)
-            elif path.exists() or path.is_symlink():
-                yield path
-            else:
-                yield from _glob(name)
-        except OSError as error:
-            yield Refused(name, _unreadable(name, error))
+_Stored = tuple[Source, str] | Refused
+"""A file with the address of its bytes, or why they have none."""
 
 
 def ingest(
@@ -70,54 +57,102 @@ def ingest(
 ) -> Iterator[Ingested | Refused]:
     """Brings the files in, several at a time; yields what became of each.
 
-    Bytes are copied into the storage before the job is made, so a file may change or go right after.
+    Bytes are copied into the storage before the job is made, so a file may change or go right after. About 70 MB of
+    them are in memory at most, however many files there are.
     """
-    rest = iter(found)
-    with ThreadPoolExecutor(READERS, thread_name_prefix="docproc-ingest") as pool:
-        while some := list(islice(rest, LOOK_UP)):
-            read = list(pool.map(lambda entry: entry if isinstance(entry, Refused) else _look(entry, settings), some))
-            sources = [entry for entry in read if isinstance(entry, Source)]
-            yield from (entry for entry in read if isinstance(entry, Refused))
-            known = catalogue.known(target, sources)
+    storing: Future[list[_Stored]] | None = None
+    with _reading() as reading:
+        for batch in _batches(reading.read(found, settings)):
+            yield from (entry for entry in batch if isinstance(entry, Refused))
+            read = [entry for entry in batch if isinstance(entry, _Read)]
+            known = catalogue.known(target, [entry.source for entry in read]) if read else []
             yield from known
             settled = {ingested.source.uri for ingested in known}
-            for batch in _batches([source for source in sources if source.uri not in settled]):
-                brought = list(pool.map(lambda source: _bring(source, target, storage, settings), batch))
-                yield from (entry for entry in brought if isinstance(entry, Refused))
-                yield from catalogue.add_all(target, [entry for entry in brought if not isinstance(entry, Refused)])
+            missing = [entry for entry in read if entry.source.uri not in settled]
+            before, storing = storing, reading.pool.submit(_store, missing, target, storage, settings, reading.pool)
+            yield from _record(before, target, catalogue)  # while the bytes of this batch are written
+        yield from _record(storing, target, catalogue)
 
 
-def _batches(sources: Iterable[Source]) -> Iterator[list[Source]]:
-    """Cuts ``sources`` into what is copied and recorded together: a stop waits for the end of one batch."""
-    batch: list[Source] = []
-    for source in sources:
-        if len(batch) == BATCH or sum(one.size for one in batch) > BATCH_BYTES:
+def _record(
+    storing: Future[list[_Stored]] | None, target: Target, catalogue: Catalogue
+) -> Iterator[Ingested | Refused]:
+    stored = storing.result() if storing else []
+    yield from (entry for entry in stored if isinstance(entry, Refused))
+    brought = [entry for entry in stored if not isinstance(entry, Refused)]
+    yield from catalogue.add_all(target, brought) if brought else ()
+
+
+def looked(found: Iterable[Path | Refused], settings: IngestSettings) -> Iterator[list[Source | Refused]]:
+    """What ``ingest`` would read, batch by batch; nothing is stored."""
+    with _reading() as reading:
+        for batch in _batches(reading.read(found, settings)):
+            yield [entry.source if isinstance(entry, _Read) else entry for entry in batch]
+
+
+def _batches(entries: Iterable[_Read | Refused]) -> Iterator[list[_Read | Refused]]:
+    """Cuts ``entries`` into what is stored and recorded together."""
+    batch: list[_Read | Refused] = []
+    size = 0
+    for entry in entries:
+        batch.append(entry)
+        size += entry.source.size if isinstance(entry, _Read) else 0
+        if len(batch) == BATCH or size > BATCH_BYTES:
             yield batch
-            batch = []
-        batch.append(source)
+            batch, size = [], 0
     if batch:
         yield batch
 
 
-def _bring(source: Source, target: Target, storage: Storage, settings: IngestSettings) -> tuple[Source, str] | Refused:
-    try:
-        with storage.draft() as draft:
-            now = _read(Path(source.uri), settings, draft.write)  # the bytes that are stored name the document
-            uri = raw_uri(target.user, document_id(target.user, now.sha), now.extension)
-            draft.keep(key(uri))
-    except JobError as error:
-        return Refused(source.uri, error)
-    return now, uri
+# ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _look(path: Path, settings: IngestSettings) -> Source | Refused:
+class _Reading:
+    """Threads that read files a little ahead of their turn."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self.pool = pool
+        self.closed = threading.Event()
+
+    def read(self, found: Iterable[Path | Refused], settings: IngestSettings) -> Iterator[_Read | Refused]:
+        """What the files of ``found`` are, in its order."""
+        rest = iter(found)
+        lots = iter(lambda: list(islice(rest, TOGETHER)), [])
+        ahead: deque[Future[list[_Read | Refused]]] = deque()
+        ahead.extend(self.pool.submit(self._lot, lot, settings) for lot in islice(lots, AHEAD))
+        while ahead:
+            done = ahead.popleft().result()
+            ahead.extend(self.pool.submit(self._lot, lot, settings) for lot in islice(lots, 1))
+            yield from done
+
+    def _lot(self, found: Sequence[Path | Refused], settings: IngestSettings) -> list[_Read | Refused]:
+        read: list[_Read | Refused] = []
+        for entry in found:
+            if self.closed.is_set():
+                break
+            read.append(entry if isinstance(entry, Refused) else _look(entry, settings))
+        return read
+
+
+@contextmanager
+def _reading() -> Iterator[_Reading]:
+    """Readers that begin no other file once the context is left."""
+    with ThreadPoolExecutor(READERS, thread_name_prefix="docproc-ingest") as pool:
+        reading = _Reading(pool)
+        try:
+            yield reading
+        finally:
+            reading.closed.set()
+
+
+def _look(path: Path, settings: IngestSettings) -> _Read | Refused:
     try:
         return _read(path, settings)
     except JobError as error:
         return Refused(os.fspath(path), error)
 
 
-def _read(path: Path, settings: IngestSettings, take: Callable[[bytes], None] | None = None) -> Source:
+def _read(path: Path, settings: IngestSettings, take: Callable[[bytes], object] | None = None) -> _Read:
     """What a file's bytes are; ``take`` is given them by blocks. Raises PermanentError ``ingest.*``."""
     name, extension = os.fspath(path), path.suffix.lower()
     if extension not in EXTENSIONS:
@@ -125,41 +160,62 @@ def _read(path: Path, settings: IngestSettings, take: Callable[[bytes], None] | 
             "ingest.unsupported", f"{name} is not of a supported type", why=extension or "no extension"
         )
     digest, size = hashlib.sha256(), 0
-    with _opened(name, extension, settings) as file:
-        while block := file.read(BLOCK):
+    with _opened(name, settings) as file:
+        head = _beginning(file)
+        if not head:
+            raise PermanentError("ingest.empty", f"{name} is empty")
+        data = head if len(head) <= SMALL else None
+        _refuse_type(name, extension, BytesIO(data) if data is not None else file)
+        for block in [data] if data is not None else _blocks(file):
             size += len(block)
             _refuse_size(name, size, settings)  # it may grow while it is read
             digest.update(block)
             if take is not None:
                 take(block)
-    if not size:
-        raise PermanentError("ingest.empty", f"{name} is empty")
-    return Source(uri=os.path.abspath(path), extension=extension, sha=digest.hexdigest(), size=size)  # noqa: PTH100
+    return _Read(Source(uri=os.path.abspath(path), extension=extension, sha=digest.hexdigest(), size=size), data)  # noqa: PTH100
 
 
 @contextmanager
-def _opened(name: str, extension: str, settings: IngestSettings) -> Iterator[BinaryIO]:
+def _opened(name: str, settings: IngestSettings) -> Iterator[BinaryIO]:
     """A file that may come in, at its beginning."""
     try:
         name.encode()
         # Not blocking, so that a FIFO in a folder cannot stop the run.
-        with os.fdopen(os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            facts = os.fstat(file.fileno())
+        descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - no path is opened
+            facts = os.fstat(descriptor)
             if not stat.S_ISREG(facts.st_mode):
                 raise PermanentError("ingest.not_regular", f"{name} is not a regular file")
             _refuse_size(name, facts.st_size, settings)
-            really = contradiction(file, extension) if facts.st_size else None
-            if really:
-                why = f"it is {really}"
-                raise PermanentError("ingest.wrong_type", f"{name} is not what its extension says", why=why)
-            file.seek(0)
             yield file
     except UnicodeEncodeError:
         raise PermanentError(
             "ingest.unreadable", "a file's name is not UTF-8", why=ascii(name), try_="rename the file"
         ) from None
     except OSError as error:
-        raise _unreadable(name, error) from None
+        raise unreadable(name, error) from None
+
+
+def _beginning(file: BinaryIO) -> bytes:
+    """All of a small file; of a large one more than ``SMALL`` bytes."""
+    data = b""
+    while len(data) <= SMALL and (block := file.read(SMALL + 1 - len(data))):
+        data += block
+    return data
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    file.seek(0)
+    while block := file.read(BLOCK):
+        yield block
+
+
+def _refuse_type(name: str, extension: str, file: BinaryIO) -> None:
+    file.seek(0)
+    really = contradiction(file, extension)
+    if really:
+        why = f"it is {really}"
+        raise PermanentError("ingest.wrong_type", f"{name} is not what its extension says", why=why)
 
 
 def _refuse_size(name: str, size: int, settings: IngestSettings) -> None:
@@ -168,38 +224,38 @@ def _refuse_size(name: str, size: int, settings: IngestSettings) -> None:
         raise PermanentError("ingest.too_large", f"{name} is too large", why=why)
 
 
-def _folder(root: Path) -> Iterator[Path | Refused]:
-    inside = root.resolve()
-    closed: list[OSError] = []
-    for folder, folders, files in os.walk(root, onerror=closed.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if name in IGNORED or name.startswith((".", "~$")):
-                continue
-            path = Path(folder, name)
-            # Not Path.resolve, which raises RuntimeError for a link to itself: that one is left to _read.
-            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
-                outside = PermanentError("ingest.outside", f"{path} is a link that leads out of the folder")
-                yield Refused(os.fspath(path), outside)
-            else:
-                yield path
-    for error in closed:
-        yield Refused(str(error.filename), _unreadable(str(error.filename), error))
+# ── storing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _glob(pattern: str) -> Iterator[Path | Refused]:
-    anchor = Path(Path(pattern).anchor)
-    relative = os.path.relpath(pattern, anchor) if anchor.parts else pattern
+def _store(
+    read: Sequence[_Read], target: Target, storage: Storage, settings: IngestSettings, pool: ThreadPoolExecutor
+) -> list[_Stored]:
+    """Stores what was read: small files together, the same bytes once; large ones from their files, several at once."""
+    copied = pool.map(lambda one: _copy(one.source, target, storage, settings), [one for one in read if not one.data])
+    uris = [_uri(target, one.source) for one in read]
+    small = {key(uri): one.data for one, uri in zip(read, uris, strict=True) if one.data}
+    answers = storage.write_all(list(small.items())) if small else []
+    errors = dict(zip(small, answers, strict=True))
+    stored: list[_Stored] = []
+    for one, uri in zip(read, uris, strict=True):
+        error = errors.get(key(uri))
+        if not one.data:
+            stored.append(next(copied))
+        else:
+            stored.append(Refused(one.source.uri, error) if error else (one.source, uri))
+    return stored
+
+
+def _copy(source: Source, target: Target, storage: Storage, settings: IngestSettings) -> _Stored:
     try:
-        matches = sorted(path for path in anchor.glob(relative) if path.is_file())
-    except (ValueError, NotImplementedError):
-        matches = []
-    if not matches:
-        missing = PermanentError("ingest.missing", f"{pattern} does not exist", why="no file, folder or glob match")
-        yield Refused(pattern, missing)
-    yield from matches
+        with storage.draft() as draft:
+            now = _read(Path(source.uri), settings, draft.write).source  # the bytes that are stored name the document
+            uri = _uri(target, now)
+            draft.keep(key(uri))
+    except JobError as error:
+        return Refused(source.uri, error)
+    return now, uri
 
 
-def _unreadable(name: str, error: OSError) -> PermanentError:
-    code = "ingest.missing" if error.errno == errno.ENOENT else "ingest.unreadable"
-    return PermanentError(code, f"{name} cannot be read", why=error.strerror or str(error))
+def _uri(target: Target, source: Source) -> str:
+    return raw_uri(target.user, document_id(target.user, source.sha), source.extension)

@@ -20,8 +20,8 @@ from docproc.settings import ParserSettings
 from docproc.stages import THROTTLED_PAUSE, Context, settle_each
 from docproc.stages.stored import is_whole, stored, write_pages, write_text
 from docproc.states import Command, State
-from docproc.storage import Storage, key, parsed_uri, sha256_of
-from docproc.store import ParseCall, ParseCalls
+from docproc.storage import Objects, key, parsed_uri, sha256_of
+from docproc.store import ParseCall, ParseCalls, end_of
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class ParseStage:
     batch_bytes = 1_000_000
     spread = True
 
-    def __init__(self, calls: ParseCalls, storage: Storage, parser: Parser, settings: ParserSettings) -> None:
+    def __init__(self, calls: ParseCalls, storage: Objects, parser: Parser, settings: ParserSettings) -> None:
         self._calls = calls
         self._storage = storage
         self._parser = parser
@@ -53,23 +53,13 @@ class ParseStage:
     def outcome(self, job: Job) -> Outcome:
         """Submits, or polls and collects. Raises JobError and ProgramError."""
         if job.extension in self._settings.local:
-            return self._parse_here(job)
+            return parse_here(job, self._storage, self._settings)
         call = self._calls.parse_call(job, self._parser.settings_id)
         if call.state == "collected":
             return self._known(job, call) if is_whole(self._storage, _uri(job)) else self._collect(job, call)
         if call.state == "submitted":
             return self._queued(job) if job.status is State.UPLOADED else self._collect(job, call)
         return self._submit(job, call)
-
-    def _parse_here(self, job: Job) -> Outcome:
-        limit = self._settings.max_local_bytes
-        with self._raw(job) as file:
-            if job.extension not in TEXT_EXTENSIONS:
-                return self._keep(job, local_parser.pages(file, job.extension, max_bytes=limit), None)
-            blocks = local_parser.text(file, job.extension, max_bytes=limit)
-            removed = write_text(self._storage, _uri(job), blocks, local_parser.VERSION)
-        progress = {"pages_total": 1, "pages_failed": 0, "characters_removed": removed}
-        return Done(State.PARSED, Parsed(_uri(job), progress=progress), note=local_parser.VERSION)
 
     # ── submit ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -89,14 +79,15 @@ class ParseStage:
         if turn > 0:
             log.info("waits for its turn", extra={"stage": self.command, "job": job.job_id, "waits": turn})
             return Wait(turn, "the limit of submits", ours=True)
-        with self._raw(job) as file:
+        with _raw(job, self._storage) as file:
             counted = pages_in_file(file, job.extension)
             file.seek(0)
             # The name at the service is the id: file names may be secret, and the service refuses odd ones.
             name = f"{job.document_id}{job.extension}"
             file_id = self._paced(lambda: self._parser.upload(file, name, call.client_ref))
         marking = _clock()
-        if not self._calls.begin_submit(call, job):
+        pages = counted.get("pages_in_file")
+        if not self._calls.begin_submit(call, job, tier=self._settings.tier, pages=pages):
             return Wait(1.0, "another process submits this document")
         faultpoints.reach("parse.before_submit")
         external_id = self._hand_in(call, file_id, marking)
@@ -127,8 +118,8 @@ class ParseStage:
             return self._paced(lambda: self._parser.submit(file_id, call.client_ref, fresh=call.state == "failed"))
         except TransientError:
             raise  # perhaps accepted: the call stays ``submitting`` and is looked for before the next try
-        except Exception:
-            self._calls.submit_refused(call)
+        except Exception as error:
+            self._calls.submit_refused(call, end_of(error)[1])
             raise
 
     def _paced(self, ask: Callable[[], str]) -> str:
@@ -160,9 +151,9 @@ class ParseStage:
             log.info("looked at", extra=logs.of(job) | seen)
         match progress.state:
             case "ready":
-                return self._keep(job, self._fetch(call), call)
+                return _kept(job, self._storage, self._fetch(call), call)
             case "failed":
-                self._calls.parse_lost(call)
+                self._calls.parse_lost(call, "parse.failed")
                 raise PermanentError("parse.failed", "the parser could not parse the document", why=progress.why)
             case "gone" if age > GONE_AFTER:
                 return self._again(call, "parse.gone", "the parse job is no longer at the service")
@@ -178,36 +169,50 @@ class ParseStage:
             return self._parser.fetch(call.external_id)
         except JobError as error:
             if error.code == "parse.gone":
-                self._calls.parse_lost(call)
+                self._calls.parse_lost(call, error.code)
             raise
 
     def _again(self, call: ParseCall, code: str, what: str) -> Outcome:
         """Lets the job be submitted once more, while submits are left."""
-        self._calls.parse_lost(call)
+        self._calls.parse_lost(call, code)
         if call.submits >= self._settings.max_submits:
             raise PermanentError(code, what, why=f"submitted {call.submits} times")
         return Wait(0.0, what)
 
     # ── keep ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    @contextmanager
-    def _raw(self, job: Job) -> Iterator[BinaryIO]:
-        """The document as it was ingested. Raises PermanentError ``storage.missing`` and ``storage.corrupt``."""
-        with self._storage.open(key(job.raw_path)) as file:
-            if sha256_of(file) != job.raw_sha:
-                raise PermanentError("storage.corrupt", f"{job.raw_path} is not what was ingested")
-            file.seek(0)
-            yield file
-
-    def _keep(self, job: Job, result: ParseResult, call: ParseCall | None) -> Outcome:
-        """Stores the parse, with the pages that were counted when it was handed in."""
-        result = replace(result, pages_in_file=job.progress.get("pages_in_file"))
-        removed = write_pages(self._storage, _uri(job), result)
-        return _parsed(job, result, call, removed)
-
     def _known(self, job: Job, call: ParseCall) -> Outcome:
         """The parse is stored already, whole."""
         return _parsed(job, stored(self._storage, _uri(job)).result, call, None)
+
+
+def parse_here(job: Job, storage: Objects, settings: ParserSettings) -> Done:
+    """Parses a document whose type is one of ``[parser] local``, free of charge. Raises JobError and ConfigError."""
+    limit = settings.max_local_bytes
+    with _raw(job, storage) as file:
+        if job.extension not in TEXT_EXTENSIONS:
+            return _kept(job, storage, local_parser.pages(file, job.extension, max_bytes=limit), None)
+        blocks = local_parser.text(file, job.extension, max_bytes=limit)
+        removed = write_text(storage, _uri(job), blocks, local_parser.VERSION)
+    progress = {"pages_total": 1, "pages_failed": 0, "characters_removed": removed}
+    return Done(State.PARSED, Parsed(_uri(job), progress=progress), note=local_parser.VERSION)
+
+
+@contextmanager
+def _raw(job: Job, storage: Objects) -> Iterator[BinaryIO]:
+    """The document as it was ingested. Raises PermanentError ``storage.missing`` and ``storage.corrupt``."""
+    with storage.open(key(job.raw_path)) as file:
+        if sha256_of(file) != job.raw_sha:
+            raise PermanentError("storage.corrupt", f"{job.raw_path} is not what was ingested")
+        file.seek(0)
+        yield file
+
+
+def _kept(job: Job, storage: Objects, result: ParseResult, call: ParseCall | None) -> Done:
+    """Stores the parse, with the pages that were counted when the document was handed in."""
+    result = replace(result, pages_in_file=job.progress.get("pages_in_file"))
+    removed = write_pages(storage, _uri(job), result)
+    return _parsed(job, result, call, removed)
 
 
 def _clock() -> float:
@@ -215,7 +220,7 @@ def _clock() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-def _parsed(job: Job, result: ParseResult, call: ParseCall | None, removed: int | None) -> Outcome:
+def _parsed(job: Job, result: ParseResult, call: ParseCall | None, removed: int | None) -> Done:
     failed = sum(page.error is not None for page in result.pages)
     progress: dict[str, Any] = {"pages_total": len(result.pages), "pages_failed": failed}
     if removed is not None:

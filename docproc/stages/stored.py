@@ -14,7 +14,7 @@ from docproc import text as texts
 from docproc.errors import PermanentError
 from docproc.model import Job, Page, PageSpan, ParsedDocument, ParseResult, sha256
 from docproc.parsers.local import VERSION as LOCAL_VERSION
-from docproc.storage import Storage, key, pages_uri, sha256_of
+from docproc.storage import Objects, key, pages_uri, sha256_of
 
 BAD_TEXTS = frozenset({"NO_CONTENT_HERE", "undefined"})
 """What LlamaParse is known to return in place of a page's text."""
@@ -56,7 +56,7 @@ class Stored:
 # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def write_pages(storage: Storage, uri: str, result: ParseResult) -> int:
+def write_pages(storage: Objects, uri: str, result: ParseResult) -> int:
     """Stores a parse under ``uri``; returns how many characters were removed from its text."""
     parsed, removed = texts.document(good_pages(result))
     faultpoints.reach("parse.before_store")
@@ -66,7 +66,7 @@ def write_pages(storage: Storage, uri: str, result: ParseResult) -> int:
     return removed
 
 
-def write_text(storage: Storage, uri: str, blocks: Iterable[str], version: str) -> int:
+def write_text(storage: Objects, uri: str, blocks: Iterable[str], version: str) -> int:
     """Stores a text of one page under ``uri``, block by block; returns how many characters were removed from it."""
     cleaner, digest = texts.Cleaner(), hashlib.sha256()
     with storage.draft() as draft:
@@ -110,7 +110,7 @@ def _dump(result: ParseResult, text_sha: str, plain: PlainText | None) -> bytes:
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def stored(storage: Storage, uri: str) -> Stored:
+def stored(storage: Objects, uri: str) -> Stored:
     """What is known of the parse under ``uri``. Raises PermanentError ``storage.missing`` and ``storage.corrupt``."""
     return _loaded(storage.read(key(pages_uri(uri))))
 
@@ -133,7 +133,7 @@ def _loaded(data: bytes) -> Stored:
         raise PermanentError("storage.corrupt", "the stored page data cannot be read") from None
 
 
-def is_whole(storage: Storage, uri: str) -> bool:
+def is_whole(storage: Objects, uri: str) -> bool:
     """Whether the parse under ``uri`` is there, its pages and its Markdown of one and the same parse."""
     try:
         return stored(storage, uri).text_sha == _sha_in(storage, uri)
@@ -141,7 +141,7 @@ def is_whole(storage: Storage, uri: str) -> bool:
         return False
 
 
-def restore_text(storage: Storage, uri: str, parsed: ParsedDocument) -> None:
+def restore_text(storage: Objects, uri: str, parsed: ParsedDocument) -> None:
     """Writes the Markdown under ``uri`` once more unless it is what ``parsed`` says."""
     data = parsed.text.encode()
     try:
@@ -152,7 +152,7 @@ def restore_text(storage: Storage, uri: str, parsed: ParsedDocument) -> None:
         storage.write(key(uri), data)
 
 
-def load_document(storage: Storage, job: Job) -> tuple[tuple[Page, ...], ParsedDocument]:
+def load_document(storage: Objects, job: Job) -> tuple[tuple[Page, ...], ParsedDocument]:
     """The pages and the normalised text of a job's parse, all of it in memory."""
     uri = path_of(job)
     found = stored(storage, uri)
@@ -163,7 +163,7 @@ def load_document(storage: Storage, job: Job) -> tuple[tuple[Page, ...], ParsedD
     return pages, texts.document(pages)[0]
 
 
-def open_text(storage: Storage, job: Job) -> tuple[BinaryIO, tuple[PageSpan, ...]]:
+def open_text(storage: Objects, job: Job) -> tuple[BinaryIO, tuple[PageSpan, ...]]:
     """The normalised text of a validated job as a UTF-8 file at its beginning, and where its pages stand in characters.
 
     The text is that of ``load_document``, and need not be in memory. The caller closes the file.
@@ -184,7 +184,7 @@ def path_of(job: Job) -> str:
     return job.parsed_path
 
 
-def _sha_in(storage: Storage, uri: str) -> str:
+def _sha_in(storage: Objects, uri: str) -> str:
     with storage.open(key(uri)) as file:
         return sha256_of(file)
 

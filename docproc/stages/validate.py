@@ -29,8 +29,8 @@ from docproc.stages.stored import (
     stored,
 )
 from docproc.states import Command
-from docproc.storage import Storage, key
-from docproc.store import ParseCalls
+from docproc.storage import Objects, key
+from docproc.store import KnownParses
 
 __all__ = ["PagesSeen", "ValidateStage", "load_document", "says_nothing"]
 
@@ -49,8 +49,8 @@ class ValidateStage:
     batch_bytes = 1_000_000
     spread = False
 
-    def __init__(self, calls: ParseCalls, storage: Storage, settings: ValidateSettings) -> None:
-        self._calls = calls
+    def __init__(self, parses: KnownParses, storage: Objects, settings: ValidateSettings) -> None:
+        self._parses = parses
         self._storage = storage
         self._settings = settings
 
@@ -70,7 +70,7 @@ class ValidateStage:
         code = verdict(progress, job.extension, self._settings)
         if code is not None:
             return Fail(_refusal(code, seen, self._settings), progress)
-        canonical = self._calls.canonical_parse(job, sha)
+        canonical = self._parses.canonical_parse(job, sha)
         product = Parsed(canonical or uri, sha, progress)
         return Done(product=product, note="same parse as before" if canonical else "")
 

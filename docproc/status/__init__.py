@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from docproc.budget import Spending
 from docproc.states import FAILED, OPEN, State
 
 
@@ -128,7 +129,7 @@ class Snapshot:
 
     ``parts`` are the documents that became complete in the last hour, by five minutes, the oldest first; ``rate`` is
     how many do in a minute, by the latest quarter of an hour. ``counts_documents``: a document counts once, by its
-    newest job; else, in a large table, every job counts.
+    newest job; else, in a large table, every job counts. ``spending`` is told where there is a budget.
     """
 
     title: str
@@ -148,6 +149,7 @@ class Snapshot:
     last_good_run: Run | None
     serving: Serving | None
     bought: tuple[Bought, ...]
+    spending: Spending | None = None
 
     @property
     def total(self) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from docproc import prices
+from docproc.budget import Budget
+from docproc.prices import Prices
 from docproc.states import State
 from docproc.status import Bought, Buffers, Change, Day, Failure, Run, Serving, Snapshot, Standing, Workers
 
@@ -26,11 +28,16 @@ def take(app: App, *, patient: bool = True) -> Snapshot:
     settings = app.settings
     rows = app.store.reads.look(settings.user, only=app.only, patient=patient)
     title = f"{settings.profile} · {app.database.address}" + (f" · {app.only}" if app.only else "")
-    return read(rows, title=title, user=settings.user, model=settings.embedder.model, tier=settings.parser.tier)
+    model, tier, prices = settings.embedder.model, settings.parser.tier, Prices.of(settings.prices)
+    snapshot = read(rows, title=title, user=settings.user, model=model, tier=tier, prices=prices)
+    has_budget = bool(Budget.of(settings.budget).caps)
+    return replace(snapshot, spending=app.store.ledger.spending()) if has_budget else snapshot
 
 
-def read(rows: Mapping[str, Sequence[Row]], *, title: str, user: str, model: str, tier: str) -> Snapshot:
-    """Makes the snapshot of what ``Reads.look`` returned; ``model`` and ``tier`` name the prices."""
+def read(
+    rows: Mapping[str, Sequence[Row]], *, title: str, user: str, model: str, tier: str, prices: Prices | None = None
+) -> Snapshot:
+    """Makes the snapshot of what ``Reads.look`` returned; ``model`` and ``tier`` name the ``prices``."""
     (facts,), (day,) = rows["status_facts"], rows["last_day"]
     runs = {row["which"]: _run(row) for row in rows["status_runs"]}
     return Snapshot(
@@ -52,7 +59,7 @@ def read(rows: Mapping[str, Sequence[Row]], *, title: str, user: str, model: str
         last_run=runs.get("last"),
         last_good_run=runs.get("well"),
         serving=_serving(facts),
-        bought=tuple(_bought(row, facts, model, tier) for row in rows["bought"]),
+        bought=tuple(_bought(row, facts, model, tier, prices) for row in rows["bought"]),
     )
 
 
@@ -129,8 +136,8 @@ def _serving(facts: Row) -> Serving | None:
     return Serving(facts["embed_model"], facts["embed_version"], index, ready=whole is not False)
 
 
-def _bought(row: Row, facts: Row, model: str, tier: str) -> Bought:
+def _bought(row: Row, facts: Row, model: str, tier: str, prices: Prices | None) -> Bought:
     kind = facts["embedder_kind"] if row["unit"] == "token" else facts["parser_kind"]
     mock = kind == "mock"
-    usd = 0.0 if mock else prices.of(row["unit"], row["units"], tier=tier, model=model)
+    usd = 0.0 if mock else (prices or Prices()).row(row, tier=tier, model=model)
     return Bought(row["unit"], row["calls"], row["units"], row["unknown"], usd, mock)

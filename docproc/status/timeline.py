@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from docproc import prices
+from docproc.prices import Prices
 
 if TYPE_CHECKING:
     from docproc.app import App
@@ -22,11 +22,18 @@ def costed(app: App, job: Row, history: Sequence[Row]) -> list[dict[str, Any]]:
     """
     calls = app.store.reads.calls_of(job["job_id"], job["created_at"])
     free = app.store.reads.mocked_units()
-    return priced(history, calls, model=job["embed_model"], tier=app.settings.parser.tier, free=free)
+    prices, tier = Prices.of(app.settings.prices), app.settings.parser.tier
+    return priced(history, calls, model=job["embed_model"], tier=tier, free=free, prices=prices)
 
 
 def priced(
-    history: Sequence[Row], calls: Sequence[Row], *, model: str, tier: str, free: frozenset[str] = frozenset()
+    history: Sequence[Row],
+    calls: Sequence[Row],
+    *,
+    model: str,
+    tier: str,
+    free: frozenset[str] = frozenset(),
+    prices: Prices | None = None,
 ) -> list[dict[str, Any]]:
     """``history`` with ``lasted`` and ``bought``; units in ``free`` cost nothing."""
     told = []
@@ -34,7 +41,7 @@ def priced(
         following = history[n + 1]["at"] if n + 1 < len(history) else None
         within = [call for call in calls if _belongs(call["started_at"], event["at"], following, first=n == 0)]
         lasted = None if following is None else (following - event["at"]).total_seconds()
-        told.append({**event, "lasted": lasted, "bought": _sum(within, model, tier, free)})
+        told.append({**event, "lasted": lasted, "bought": _sum(within, model, tier, free, prices or Prices())})
     return told
 
 
@@ -42,7 +49,7 @@ def _belongs(at: datetime, begin: datetime, end: datetime | None, *, first: bool
     return (first or begin <= at) and (end is None or at < end)
 
 
-def _sum(calls: Sequence[Row], model: str, tier: str, free: frozenset[str]) -> dict[str, Any] | None:
+def _sum(calls: Sequence[Row], model: str, tier: str, free: frozenset[str], prices: Prices) -> dict[str, Any] | None:
     if not calls:
         return None
     units: dict[str, float] = {}
@@ -55,7 +62,9 @@ def _sum(calls: Sequence[Row], model: str, tier: str, free: frozenset[str]) -> d
             if call["unit"] in free
             else None
             if part is None
-            else prices.of(call["unit"], part, tier=tier, model=model)
+            else part * call["usd_per_unit"]
+            if call.get("usd_per_unit") is not None
+            else prices.units(call["unit"], part, tier=tier, model=model)
         )
         usd = None if usd is None or price is None else usd + price
     return {"usd": usd, "calls": len(calls), **{f"{unit}s": round(count, 1) for unit, count in units.items()}}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from docproc import prices
 from docproc.postgres.trends import Trends
+from docproc.prices import Prices
 from docproc.status import Run
 
 if TYPE_CHECKING:
@@ -69,11 +69,24 @@ def take_trend(app: App, snapshot: Snapshot) -> Trend:
     settings = app.settings
     rows = Trends(app.database).look()
     free = app.store.reads.mocked_units()
-    return read_trend(rows, snapshot, model=settings.embedder.model, tier=settings.parser.tier, free=free)
+    return read_trend(
+        rows,
+        snapshot,
+        model=settings.embedder.model,
+        tier=settings.parser.tier,
+        free=free,
+        prices=Prices.of(settings.prices),
+    )
 
 
 def read_trend(
-    rows: Mapping[str, Sequence[Row]], snapshot: Snapshot, *, model: str, tier: str, free: frozenset[str]
+    rows: Mapping[str, Sequence[Row]],
+    snapshot: Snapshot,
+    *,
+    model: str,
+    tier: str,
+    free: frozenset[str],
+    prices: Prices | None = None,
 ) -> Trend:
     """Makes the trend of what ``Trends.look`` returned; ``model`` and ``tier`` name the prices, ``free`` the mocks'."""
     hours = {row["hour"]: row for row in rows["ended_by_hour"]}
@@ -83,7 +96,9 @@ def read_trend(
     return Trend(
         hours=tuple(_hour(ago, hours.get(ago)) for ago in reversed(range(HOURS))),
         days=tuple(
-            _spending(snapshot.at.astimezone(UTC).date() - timedelta(days=ago), days.get(ago, []), model, tier, free)
+            _spending(
+                snapshot.at.astimezone(UTC).date() - timedelta(days=ago), days.get(ago, []), model, tier, free, prices
+            )
             for ago in reversed(range(DAYS))
         ),
         runs=tuple(_ended(row) for row in rows["latest_runs"]),
@@ -95,12 +110,14 @@ def _hour(ago: int, row: Row | None) -> Hour:
     return Hour(ago, row["complete"], row["failed"]) if row else Hour(ago, 0, 0)
 
 
-def _spending(day: date, rows: Sequence[Row], model: str, tier: str, free: frozenset[str]) -> Spending:
+def _spending(
+    day: date, rows: Sequence[Row], model: str, tier: str, free: frozenset[str], prices: Prices | None
+) -> Spending:
     usd: float | None = 0.0
     units = {"page": 0, "token": 0}
     for row in rows:
         units[row["unit"]] = units.get(row["unit"], 0) + row["units"]
-        price = 0.0 if row["unit"] in free else prices.of(row["unit"], row["units"], tier=tier, model=model)
+        price = 0.0 if row["unit"] in free else (prices or Prices()).row(row, tier=tier, model=model)
         usd = None if usd is None or price is None else usd + price
     return Spending(day, units["page"], units["token"], sum(row["unknown"] for row in rows), usd)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 from uuid import UUID
 
 if TYPE_CHECKING:
+    from docproc.errors import JobError
     from docproc.settings import Settings
 
 SCHEME = "storage://"
@@ -16,6 +18,18 @@ SCHEME = "storage://"
 
 BLOCK = 1 << 20
 """Bytes that are read or written at a time where a whole object may not be in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One object of a listing: its size in bytes, and how many seconds ago it was written.
+
+    ``age`` is by the storage's clock where it tells one; 0 when it tells no date.
+    """
+
+    key: str
+    size: int
+    age: float
 
 
 class Draft(Protocol):
@@ -28,8 +42,8 @@ class Draft(Protocol):
         """Makes all that was written the object under ``key``, whole or not at all, replacing what was there."""
 
 
-class Storage(Protocol):
-    """A place for objects. Keys are ``raw/{user_id}/{document_id}{ext}`` and ``parsed/{user_id}/{document_id}.md``.
+class Objects(Protocol):
+    """What the stages ask of a storage. Keys are ``raw/{user_id}/{document_id}{ext}`` and ``parsed/…/….md``.
 
     ``write`` and ``read`` are for small objects; ``draft`` and ``open`` hold no more than a block in memory.
     """
@@ -52,11 +66,21 @@ class Storage(Protocol):
     def exists(self, key: str) -> bool:
         """Whether there is an object under ``key``."""
 
+
+class Storage(Objects, Protocol):
+    """A place for objects, with all that ingest, cleanup and the checks ask of it."""
+
+    def write_all(self, objects: Sequence[tuple[str, bytes]]) -> list[JobError | None]:
+        """Writes small objects together, each as ``write`` does; in their order, what went wrong with each of them.
+
+        Raises ValueError before anything is written when one of the keys is none, and ProgramError as ``write`` does.
+        """
+
     def delete(self, key: str) -> None:
         """Removes the object under ``key``; it is no error when there is none."""
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        """Every key that begins with ``prefix``."""
+    def objects(self, prefix: str) -> Iterator[Stored]:
+        """Every object whose key begins with ``prefix``, in order of keys within a folder; no request per object."""
 
     def purge(self, user: str) -> None:
         """Removes every object of ``user``, and every sign that there were some."""
@@ -105,6 +129,10 @@ def open_storage(settings: Settings) -> Storage:
         from docproc.storage.supabase import SupabaseStorage
 
         return SupabaseStorage.from_settings(settings)
+    if settings.storage.backend == "s3":
+        from docproc.storage.s3 import S3Storage
+
+        return S3Storage.from_settings(settings)
     from docproc.storage.local import LocalStorage
 
     return LocalStorage(settings.home / "storage")

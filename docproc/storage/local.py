@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from docproc.errors import ConfigError, PermanentError, TransientError
+from docproc.errors import ConfigError, JobError, PermanentError, TransientError
+from docproc.storage import Stored
+from docproc.storage.together import NEW, draft_in, sync_folder, write_together
 
 _DRAFT = re.compile(r"\.\d+\.[0-9a-f]{16}")
-"""The name of a draft: the process that writes it, and chance."""
+"""The name of a draft, as ``draft_in`` makes it."""
 
 
 class LocalDraft:
@@ -51,13 +54,19 @@ class LocalStorage:
             draft.write(data)
             draft.keep(key)
 
+    def write_all(self, objects: Sequence[tuple[str, bytes]]) -> list[JobError | None]:
+        """Stores small objects with one sync for all of them; in their order, what went wrong with each."""
+        files = [(self._path(key), data) for key, data in objects]
+        errors = write_together(self._root, files, self._make_private)
+        return [None if error is None else self._unwritable(error) for error in errors]
+
     @contextmanager
     def draft(self) -> Iterator[LocalDraft]:
         """Takes an object in by blocks."""
-        path = self._root / f".{os.getpid()}.{os.urandom(8).hex()}"
+        path = draft_in(self._root)
         with self.writing():
             self._make_private(self._root)
-            file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+            file = os.fdopen(os.open(path, NEW, 0o600), "wb")
         try:
             yield LocalDraft(self, path, file)
         finally:
@@ -72,16 +81,17 @@ class LocalStorage:
         try:
             yield
         except OSError as error:
-            raise TransientError(
-                "storage.unavailable", f"cannot write to {self._root}", why=str(error.strerror)
-            ) from None
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> TransientError:
+        return TransientError("storage.unavailable", f"cannot write to {self._root}", why=str(error.strerror))
 
     def place(self, draft: Path, key: str) -> None:
         """Renames a file that is on the disk to the object under ``key``. Raises OSError."""
         path = self._path(key)
         self._make_private(path.parent)
         draft.replace(path)
-        self._sync(path.parent)  # or the renaming itself could be lost with the power
+        sync_folder(path.parent)  # or the renaming itself could be lost with the power
 
     def read(self, key: str) -> bytes:
         """The bytes under ``key``."""
@@ -100,7 +110,11 @@ class LocalStorage:
         except FileNotFoundError:
             raise PermanentError("storage.missing", f"{key} is not in the storage") from None
         except OSError as error:
-            raise TransientError("storage.unavailable", f"cannot read {key}", why=str(error.strerror)) from None
+            raise self._unreadable(key, error) from None
+
+    @staticmethod
+    def _unreadable(key: str, error: OSError) -> TransientError:
+        return TransientError("storage.unavailable", f"cannot read {key}", why=str(error.strerror))
 
     def exists(self, key: str) -> bool:
         """Whether there is a file for ``key``."""
@@ -113,12 +127,38 @@ class LocalStorage:
         except OSError as error:
             raise TransientError("storage.unavailable", f"cannot delete {key}", why=str(error.strerror)) from None
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        """Every key that begins with ``prefix``, in order; temporary files of a killed process are none."""
-        for path in sorted((self._root / prefix.rpartition("/")[0]).rglob("*")):
-            key = path.relative_to(self._root).as_posix()
-            if key.startswith(prefix) and path.is_file() and not path.name.startswith("."):
-                yield key
+    def objects(self, prefix: str) -> Iterator[Stored]:
+        """Every object whose key begins with ``prefix``, in order; temporary files of a killed process are none.
+
+        A folder's names are read before its objects are given, so that they may be deleted meanwhile.
+        """
+        folder, slash, _ = prefix.rpartition("/")
+        now = time.time()
+        for name in self._names(folder):
+            key = f"{folder}{slash}{name}"
+            # Links are followed, as by ``read``: a folder of the storage may have been moved to another disk.
+            facts = self._facts(key) if key.startswith(prefix) else None
+            if facts is not None and stat.S_ISDIR(facts.st_mode):
+                yield from self.objects(f"{key}/")
+            elif facts is not None and stat.S_ISREG(facts.st_mode):
+                yield Stored(key, facts.st_size, max(0.0, now - facts.st_mtime))
+
+    def _names(self, folder: str) -> list[str]:
+        try:
+            with os.scandir(self._root / folder) as entries:
+                return sorted(entry.name for entry in entries if not entry.name.startswith("."))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise self._unreadable(folder, error) from None
+
+    def _facts(self, key: str) -> os.stat_result | None:
+        try:
+            return os.stat(f"{self._root}/{key}")  # noqa: PTH116 - no path object for each of very many
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._unreadable(key, error) from None
 
     def purge(self, user: str) -> None:
         """Removes the folders of ``user`` with all that is in them."""
@@ -159,14 +199,6 @@ class LocalStorage:
         """Makes ``folder`` and what is missing above it up to the root, readable by the owner alone."""
         for missing in reversed([f for f in (folder, *folder.parents) if not f.exists()]):
             missing.mkdir(exist_ok=True, mode=0o700)
-
-    @staticmethod
-    def _sync(folder: Path) -> None:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     def _path(self, key: str) -> Path:
         parts = key.split("/")

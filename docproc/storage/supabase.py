@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
-from docproc.errors import ConfigError, PermanentError, TransientError
-from docproc.storage import BLOCK
+from docproc.errors import ConfigError, JobError, PermanentError, TransientError
+from docproc.storage import Stored
 from docproc.storage.supabase_api import Answer, SupabaseApi
+from docproc.storage.uploading import WaitingDraft, checked, content_type, downloaded, upload_all, waiting_draft
 
 if TYPE_CHECKING:
     from docproc.settings import Settings
@@ -23,42 +23,15 @@ if TYPE_CHECKING:
 PAGE = 1000
 """Entries asked for in one request of a listing; the server may give fewer."""
 
-_KEY = re.compile(r"(?!\.)[A-Za-z0-9@._-]+(/(?!\.)[A-Za-z0-9@._-]+)*")
-_OFFICE = "application/vnd.openxmlformats-officedocument"
-_CONTENT_TYPES = {
-    ".md": "text/markdown; charset=utf-8",
-    ".markdown": "text/markdown; charset=utf-8",
-    ".txt": "text/plain",
-    ".html": "text/html",
-    ".htm": "text/html",
-    ".json": "application/json",
-    ".pdf": "application/pdf",
-    ".docx": f"{_OFFICE}.wordprocessingml.document",
-    ".pptx": f"{_OFFICE}.presentationml.presentation",
-    ".xlsx": f"{_OFFICE}.spreadsheetml.sheet",
-}
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One row of a listing; a folder has neither size nor date."""
 
-class SupabaseDraft:
-    """A file of this machine without a name, which ``keep`` uploads."""
-
-    def __init__(self, storage: SupabaseStorage, file: BinaryIO) -> None:
-        self._storage = storage
-        self._file = file
-
-    def write(self, data: bytes) -> None:
-        """Adds ``data`` at the end."""
-        with _on_disk():
-            self._file.write(data)
-
-    def keep(self, key: str) -> None:
-        """Uploads the file as the object under ``key``."""
-        with _on_disk():
-            size = self._file.tell()
-            self._file.seek(0)
-            # A file without bytes would be sent without a length, which the server refuses.
-            small = self._file.read() if size <= BLOCK else None
-        self._storage.upload(key, self._file if small is None else small)
+    name: str
+    is_folder: bool
+    size: int
+    age: float
 
 
 class SupabaseStorage:
@@ -85,22 +58,21 @@ class SupabaseStorage:
         """Uploads ``data``, replacing what was there."""
         self.upload(key, data)
 
-    @contextmanager
-    def draft(self) -> Iterator[SupabaseDraft]:
+    def write_all(self, objects: Sequence[tuple[str, bytes]]) -> list[JobError | None]:
+        """Uploads several at once; in their order, what went wrong with each."""
+        return upload_all(self.upload, objects)
+
+    def draft(self) -> AbstractContextManager[WaitingDraft]:
         """Takes an object in by blocks, on this machine's disk until it is whole."""
-        with _on_disk():
-            file = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
-        with file:
-            yield SupabaseDraft(self, file)
+        return waiting_draft(self.upload)
 
     def upload(self, key: str, data: bytes | BinaryIO) -> None:
         """Uploads ``data``; the server shows the object only when it has all of it.
 
         Raises PermanentError ``storage.rejected`` when the bucket does not take it (size, type).
         """
-        content_type = _CONTENT_TYPES.get(PurePosixPath(key).suffix, "application/octet-stream")
         # no-cache: an object is replaced when its document is parsed again, and must not be read from a cache then.
-        headers = {"x-upsert": "true", "Content-Type": content_type, "Cache-Control": "no-cache"}
+        headers = {"x-upsert": "true", "Content-Type": content_type(key), "Cache-Control": "no-cache"}
         answer = self._api.ask("POST", self._path(key), data=data, headers=headers)
         if not answer.ok:
             self._believe_missing(key, answer)
@@ -115,15 +87,10 @@ class SupabaseStorage:
 
     def open(self, key: str) -> BinaryIO:
         """The object under ``key``, downloaded by blocks into a file without a name. Raises as ``read`` does."""
-        with _on_disk():
-            file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-            try:
-                self._had(key, self._api.ask("GET", self._path(key), into=file))
-                file.seek(0)
-            except BaseException:
-                file.close()
-                raise
-        return file
+        return downloaded(lambda file: self._fetch(key, file))
+
+    def _fetch(self, key: str, into: BinaryIO) -> None:
+        self._had(key, self._api.ask("GET", self._path(key), into=into))
 
     def _had(self, key: str, answer: Answer) -> Answer:
         if answer.damaged:
@@ -144,33 +111,32 @@ class SupabaseStorage:
         if not answer.ok:
             self._believe_missing(key, answer)
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        """Every key that begins with ``prefix``, folder by folder in order.
+    def objects(self, prefix: str) -> Iterator[Stored]:
+        """Every object whose key begins with ``prefix``, folder by folder in order, its age by the server's clock.
 
-        A folder is read whole before its keys are given, so that deleting them does not shift the pages.
+        A folder is read whole before its objects are given, so that deleting them does not shift the pages.
         """
         folder = prefix.rpartition("/")[0]
-        for name, is_folder in self._entries(folder):
-            key = f"{folder}/{name}" if folder else name
+        for entry in self._entries(folder):
+            key = f"{folder}/{entry.name}" if folder else entry.name
             if not key.startswith(prefix):
                 continue
-            if is_folder:
-                yield from self.keys(f"{key}/")
+            if entry.is_folder:
+                yield from self.objects(f"{key}/")
             else:
-                yield key
+                yield Stored(key, entry.size, entry.age)
 
     def purge(self, user: str) -> None:
         """Removes every object of ``user``; folders are nothing by themselves here."""
         for prefix in (f"raw/{user}/", f"parsed/{user}/"):
-            for key in list(self.keys(prefix)):
-                self.delete(key)
+            for found in list(self.objects(prefix)):
+                self.delete(found.key)
 
     def age(self, key: str) -> float:
         """Seconds since the object was written, by the server's clock; 0 when there is none or no date is given."""
         headers = self._head(key) or {}
         written = _seconds(headers.get("Last-Modified"))
-        now = _seconds(headers.get("Date")) or time.time()
-        return 0.0 if written is None else max(0.0, now - written)
+        return 0.0 if written is None else max(0.0, _now(headers) - written)
 
     def sweep(self, seconds: float, *, dry_run: bool) -> int:  # noqa: ARG002 - the protocol's
         """Nothing to remove: a draft is a file without a name, gone with its process."""
@@ -189,19 +155,17 @@ class SupabaseStorage:
         self._believe_missing(key, answer)
         return None
 
-    def _entries(self, folder: str) -> list[tuple[str, bool]]:
-        """Name and whether it is a folder, of everything directly in ``folder`` but dot files of the dashboard."""
-        found: list[tuple[str, bool]] = []
+    def _entries(self, folder: str) -> list[_Entry]:
+        """Everything directly in ``folder`` but dot files of the dashboard."""
+        found: list[_Entry] = []
         seen = 0
         # Until a page is empty, not until one is short: the server may cap what it gives at once.
         while page := self._page(folder, offset=seen):
             seen += len(page)
-            # A folder has no row of its own, and so no id.
-            named = ((str(entry["name"] or ""), entry.get("id") is None) for entry in page)
-            found += [(name, is_folder) for name, is_folder in named if name and not name.startswith(".")]
+            found += [entry for entry in page if entry.name and not entry.name.startswith(".")]
         return found
 
-    def _page(self, folder: str, *, offset: int) -> list[dict[str, Any]]:
+    def _page(self, folder: str, *, offset: int) -> list[_Entry]:
         wanted = {"prefix": folder, "limit": PAGE, "offset": offset, "sortBy": {"column": "name", "order": "asc"}}
         headers = {"Content-Type": "application/json"}
         path = f"object/list/{self._bucket_path}"
@@ -211,7 +175,8 @@ class SupabaseStorage:
         page = answer.json
         if not isinstance(page, list) or not all(isinstance(entry, dict) and "name" in entry for entry in page):
             raise TransientError("storage.unavailable", "the storage answered a listing with something else")
-        return page
+        now = _now(answer.headers)
+        return [_entry(told, now) for told in page]
 
     def _believe_missing(self, key: str, answer: Answer) -> None:
         """Returns when ``answer`` says truly that there is no object under ``key``, else raises.
@@ -243,18 +208,7 @@ class SupabaseStorage:
         return bucket
 
     def _path(self, key: str) -> str:
-        if not _KEY.fullmatch(key):
-            raise ValueError(f"not a storage key: {key!r}")
-        return f"object/{self._bucket_path}/{quote(key)}"
-
-
-@contextmanager
-def _on_disk() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        why = str(error.strerror)
-        raise TransientError("storage.unavailable", "no room for an object on its way", why=why) from None
+        return f"object/{self._bucket_path}/{quote(checked(key))}"
 
 
 def _unset(name: str, remedy: str) -> ConfigError:
@@ -271,3 +225,27 @@ def _seconds(date: str | None) -> float | None:
         return parsedate_to_datetime(date).timestamp() if date else None
     except ValueError:
         return None
+
+
+def _now(headers: Mapping[str, str]) -> float:
+    """The server's clock, where it tells it."""
+    return _seconds(headers.get("Date")) or time.time()
+
+
+def _entry(told: dict[str, Any], now: float) -> _Entry:
+    """A row as the server tells it; a folder has no row of its own, and so no id."""
+    metadata = told.get("metadata")
+    size = metadata.get("size") if isinstance(metadata, dict) else None
+    written = _seconds_of_iso(told.get("updated_at") or told.get("created_at"))
+    age = 0.0 if written is None else max(0.0, now - written)
+    return _Entry(str(told["name"] or ""), told.get("id") is None, size if isinstance(size, int) else 0, age)
+
+
+def _seconds_of_iso(date: object) -> float | None:
+    """Seconds of ``2025-01-02T03:04:05.678Z``."""
+    try:
+        written = datetime.fromisoformat(date) if isinstance(date, str) else None
+    except ValueError:
+        return None
+    # Without its zone it would be read as this machine's own time; the server's is UTC.
+    return None if written is None else written.replace(tzinfo=written.tzinfo or UTC).timestamp()

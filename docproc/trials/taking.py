@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from docproc import prices
 from docproc.app import App
 from docproc.errors import ConfigError, ProgramError, StoppedError
+from docproc.intake import Intake
 from docproc.postgres.trials import PREFIX, command
+from docproc.prices import Prices
 from docproc.report import Report
 from docproc.run import run
 from docproc.settings import DEFAULT_PROFILE, Secrets, Settings, StorageSettings
-from docproc.stages.ingest import Refused, find
+from docproc.stages.finding import Refused, find
 from docproc.states import Command, State
 from docproc.trials import SECONDS, Bought, Found, Sample, Trial
 
@@ -82,8 +83,8 @@ def take(
     with App(replace(settings, user=user), trial=True) as app, _removed(app):
         _start(app)
         started = time.monotonic()
-        paths = [str(path) for path in samples]
-        report = run(app, command(user), paths, tuple(Command), stay=True, progress=_Silent(), max_duration=timeout)
+        intake = Intake([str(path) for path in samples])
+        report = run(app, command(user), intake, tuple(Command), stay=True, progress=_Silent(), max_duration=timeout)
         if report.trouble is not None:
             raise report.trouble
         if report.signal is not None:
@@ -96,7 +97,7 @@ def remove(app: App, user: str) -> None:
     documents = app.store.trials.remove(user)
     app.storage.purge(user)
     rows = app.store.trials.traces(user, documents)
-    objects = [key for prefix in ("raw", "parsed") for key in app.storage.keys(f"{prefix}/{user}/")]
+    objects = [found for prefix in ("raw", "parsed") for found in app.storage.objects(f"{prefix}/{user}/")]
     if rows or objects:
         left = [f"{count} rows of {table}" for table, count in rows.items()]
         raise LeftoversError(user, ", ".join([*left, *([f"{len(objects)} objects"] if objects else [])]))
@@ -177,11 +178,12 @@ def _sample(name: str, row: dict[str, Any]) -> Sample:
 
 
 def _bought(app: App, rows: Iterable[dict[str, Any]]) -> Iterator[Bought]:
+    prices = Prices.of(app.settings.prices)
     for row in rows:
         units, unit = int(row["units"]), row["unit"]
         service = app.embedder_service if unit == "token" else app.parser_service
         tier, model = app.settings.parser.tier, app.settings.embedder.model
-        usd = 0.0 if service.kind == "mock" else prices.of(unit, units, tier=tier, model=model)
+        usd = 0.0 if service.kind == "mock" else prices.row(row, tier=tier, model=model)
         yield Bought(row["provider"], row["operation"], row["calls"], row["unit"], units, usd)
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from docproc.compare import Comparison, Value, trouble
 from docproc.trials import Difference
 from docproc.views.terminal import data, for_people, messages, print_json, print_rows, show
-from docproc.views.words import duration, safe
+from docproc.views.words import dollars, duration, safe
 
 NOTHING = "–"
 
@@ -54,15 +54,6 @@ def markdown(it: Comparison) -> str:
         if rows_ := list(_different_ranks(it)):
             parts += [_table(["question", "document", *ran], rows_)]
     return "\n\n".join(parts) + "\n"
-
-
-def dollars(usd: float | None) -> str:
-    """``$0``, ``$1.20``, two digits of what is less than a cent; ``?`` for what nobody knows."""
-    if usd is None:
-        return "?"
-    if usd == 0:
-        return "$0"
-    return f"${usd:.2f}" if usd >= 0.01 else f"${usd:.2g}" if usd >= 1e-4 else f"${usd:.7f}".rstrip("0")
 
 
 # ── what is shown ───────────────────────────────────────────────────────────────────────────────────────────────────

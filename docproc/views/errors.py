@@ -10,7 +10,7 @@ from typing import Any
 from docproc.errors import DocprocError, Exit
 from docproc.redaction import redact
 from docproc.runner import Failure
-from docproc.stages.ingest import Refused
+from docproc.stages.finding import Refused
 from docproc.views.terminal import messages, print_json
 from docproc.views.words import safe, shortened
 

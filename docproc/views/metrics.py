@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from docproc import __version__
 from docproc.alerts import Alert, Verdict
 from docproc.states import OPEN, TRANSITIONS, State
+from docproc.store import OUTCOMES
 
 if TYPE_CHECKING:
     from docproc.report import Report
@@ -73,7 +74,7 @@ def of_run(report: Report, at: datetime) -> Iterator[Family]:
     """What one run says of itself; it ended ``at``."""
     named = {"command": report.command}
     documents = {"done": report.done, "failed": report.failed, "waiting": report.tally.left}
-    documents |= {outcome: report.ingested[outcome] for outcome in ("new", "changed", "duplicate", "unchanged")}
+    documents |= {outcome: report.ingested[outcome] for outcome in OUTCOMES}
     samples = tuple(({**named, "outcome": outcome}, count) for outcome, count in documents.items())
     yield Family("docproc_run_documents", GAUGE, "Documents of the run that wrote this file, by outcome.", samples)
     for name, meaning, value in (

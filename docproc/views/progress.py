@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from docproc.report import Report, usd
 from docproc.runner import Failure, Tally
-from docproc.stages.ingest import Refused
+from docproc.stages.finding import Refused
 from docproc.states import State
 from docproc.views.errors import document_of
 from docproc.views.terminal import messages, print_json

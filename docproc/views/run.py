@@ -6,19 +6,21 @@ import json
 from pathlib import Path
 
 from docproc.report import Report, usd
+from docproc.store import OUTCOMES
 from docproc.views.errors import show_error, show_failures
 from docproc.views.files import write_whole
 from docproc.views.progress import money
 from docproc.views.terminal import SCHEMA, messages
 from docproc.views.words import duration
 
-_OUTCOMES = ("new", "changed", "duplicate", "unchanged")
-
 
 def show_report(report: Report) -> None:
     """``done 1,247 · unchanged 9,310 · failed 7 · waiting 5 · $4.12 · 31m04s · exit 3``, then the failures by kind."""
     words = [f"done {report.done:,}"] if report.goal else []
-    words += [f"{outcome} {report.ingested[outcome]:,}" for outcome in _OUTCOMES if report.ingested[outcome]]
+    words += [f"{outcome} {report.ingested[outcome]:,}" for outcome in OUTCOMES if report.ingested[outcome]]
+    if report.withdrawn is not None:
+        told = f"withdrawn {report.withdrawn.withdrawn:,}"
+        words += [told if report.withdrawn.complete else "withdrawn none: not every folder could be read"]
     words += [f"failed {report.failed:,}", f"waiting {report.tally.left:,}"]
     spent = money(usd(report.spent), estimated=any(one.estimated for one in report.spent))
     words += [spent] if spent else []

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from docproc.budget import Spending
 from docproc.states import FINAL, State
 from docproc.status import Run, Snapshot
 from docproc.views.terminal import for_people, print_json, print_rows
@@ -69,7 +70,19 @@ def as_document(snapshot: Snapshot) -> dict[str, Any]:
         "search": None if snapshot.serving is None else {"user": snapshot.user, **asdict(snapshot.serving)},
         "bought_today": [asdict(bought) for bought in snapshot.bought],
         "usd_today": snapshot.usd_today,
+        "budget": None if snapshot.spending is None else _budget(snapshot.spending),
         "latest_changes": [_change(asdict(change)) for change in snapshot.changes],
+    }
+
+
+def _budget(spending: Spending) -> dict[str, Any]:
+    return {
+        "usd_today": spending.today,
+        "usd_month": spending.month,
+        "usd_run": spending.run,
+        "perhaps_paid_month": spending.perhaps_month,
+        "caps": {name: float(cap) for name, cap in spending.budget.caps.items()},
+        "left": spending.left,
     }
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from docproc.states import FAILED, FINAL, State
 from docproc.status import Bought, Run, Serving, Snapshot
+from docproc.views.ledger import budgets
 from docproc.views.words import duration, safe, shortened, size
 
 if TYPE_CHECKING:
@@ -170,6 +171,8 @@ def _standing(snapshot: Snapshot) -> Iterator[tuple[str, Text]]:
     )
     if snapshot.serving is not None:
         yield "search", Text(_searched(snapshot.serving))
+    if snapshot.spending is not None:
+        yield "budget", Text(budgets(snapshot.spending))
     if snapshot.last_run is not None:
         yield "runs", Text(" · ".join(_runs(snapshot)))
 

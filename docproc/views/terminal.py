@@ -8,14 +8,13 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from docproc.views.words import safe
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 SCHEMA = 1
 """The version of every JSON document docproc prints."""
-
-# Tabs and line ends would break a record, the others could steer the terminal that a pipe ends in.
-_ESCAPES = {n: chr(n).encode("unicode_escape").decode() for n in (*range(0x20), ord("\\"), *range(0x7F, 0xA0))}
 
 
 @cache
@@ -50,10 +49,11 @@ def print_json(document: dict[str, Any]) -> None:
 
 
 def print_rows(rows: Iterable[Sequence[object]]) -> None:
-    """Tab-separated full values, one record a line; control characters inside a value are escaped."""
+    """Tab-separated full values, one record a line; what ``safe`` escapes is escaped, and a backslash."""
     for row in rows:
         sys.stdout.write("\t".join("" if v is None else _one_line(str(v)) for v in row) + "\n")
 
 
 def _one_line(value: str) -> str:
-    return value.translate(_ESCAPES)
+    # Tabs and line ends would break a record, the others could steer the terminal that a pipe ends in.
+    return safe(value.replace("\\", "\\\\"))

@@ -33,6 +33,15 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+def dollars(usd: float | None) -> str:
+    """``$0``, ``$1.20``, two digits of what is less than a cent; ``?`` for what nobody knows."""
+    if usd is None:
+        return "?"
+    if usd == 0:
+        return "$0"
+    return f"${usd:,.2f}" if usd >= 0.01 else f"${usd:.2g}" if usd >= 1e-4 else f"${usd:.7f}".rstrip("0")
+
+
 def instant(at: datetime) -> str:
     """A time as UTC ISO-8601 to the second."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -21,7 +21,7 @@ _TWICE = (
     "SELECT count(*) FROM (SELECT FROM docproc.job_events WHERE from_status <> to_status"
     " GROUP BY job_id, from_status, to_status HAVING count(*) > 1) steps"
 )
-_BOUGHT = "SELECT coalesce(sum(inputs), 0) FROM docproc.api_calls WHERE operation = 'embed' AND outcome = %s"
+_BOUGHT = "SELECT coalesce(sum(inputs), 0) FROM docproc.api_calls WHERE operation = 'embed' AND code = %s"
 _EVENTS = "SELECT count(*) FROM docproc.job_events WHERE code = %s"
 
 _CHARGED = ("jobs_created", "pages_billed", "embedding_inputs")

@@ -98,20 +98,34 @@ class Plan:
     cuts: int
     crashes: int
     restarts: int
+    cleanups: int
     seed: int
     seconds: float
 
     def events(self) -> list[str]:
         """What happens, in a seeded order."""
-        names = ("kill", "freeze", "cut", "crash", "restart")
-        counts = (self.kills, self.freezes, self.cuts, self.crashes, self.restarts)
+        names = ("kill", "freeze", "cut", "crash", "restart", "cleanup")
+        counts = (self.kills, self.freezes, self.cuts, self.crashes, self.restarts, self.cleanups)
         events = [name for name, count in zip(names, counts, strict=True) for _ in range(count)]
         random.Random(self.seed).shuffle(events)
         return events
 
 
-SHORT = Plan(documents=60, processes=3, kills=6, freezes=2, cuts=4, crashes=1, restarts=1, seed=7, seconds=120)
-LONG = Plan(documents=2000, processes=4, kills=180, freezes=90, cuts=60, crashes=8, restarts=4, seed=7, seconds=3600)
+SHORT = Plan(
+    documents=60, processes=3, kills=6, freezes=2, cuts=4, crashes=1, restarts=1, cleanups=3, seed=7, seconds=120
+)
+LONG = Plan(
+    documents=2000,
+    processes=4,
+    kills=180,
+    freezes=90,
+    cuts=60,
+    crashes=8,
+    restarts=4,
+    cleanups=60,
+    seed=7,
+    seconds=3600,
+)
 
 
 @dataclass(slots=True)
@@ -125,7 +139,9 @@ class Storm:
     logs: Path
     happened: Counter[str] = field(default_factory=Counter)
     ended: Counter[int] = field(default_factory=Counter)
+    cleaned: Counter[int] = field(default_factory=Counter)
     _running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _sweeping: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _started: int = 0
 
     def run(self) -> float:
@@ -142,6 +158,7 @@ class Storm:
                 if self._running and so_far < len(events) and self._progress() >= 0.9 * so_far / len(events):
                     self._let_happen(events[so_far], rng)
                 time.sleep(0.05)
+            self.cleaned.update(process.wait(timeout=60) for process in self._sweeping)
         finally:
             self._end_all()
         return time.monotonic() - began
@@ -163,6 +180,9 @@ class Storm:
                 pass
             case "cut":
                 return  # there is nobody now: later
+            case "cleanup":
+                # What keeps nothing for any time removes the most.
+                self._sweeping.append(self._process("cleanup", "--grace", "0"))
             case _:
                 self.own.restart(IMMEDIATE if event == "crash" else FAST)
         self.happened[event] += 1
@@ -177,18 +197,19 @@ class Storm:
     # ── processes ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _start(self) -> None:
+        self._running.append(self._process("run-all", str(self.library.folder)))
+
+    def _process(self, *words: str) -> subprocess.Popen[bytes]:
         self._started += 1
         with (self.logs / f"{self._started:04}.log").open("wb") as log:
-            command = [sys.executable, "-m", "docproc", "-v", "run-all", str(self.library.folder)]
-            process = subprocess.Popen(
-                command,
+            return subprocess.Popen(
+                [sys.executable, "-m", "docproc", "-v", *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self.docproc.folder,
                 env=dict(self.docproc.environ),
             )
-        self._running.append(process)
 
     def _replace(self) -> None:
         """Puts a new process in the place of each that ended with the work undone."""
@@ -206,6 +227,6 @@ class Storm:
         thaw.start()
 
     def _end_all(self) -> None:
-        for process in self._running:
+        for process in (*self._running, *self._sweeping):
             process.kill()
             process.wait()

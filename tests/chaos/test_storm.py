@@ -1,4 +1,4 @@
-"""kill -9, zombies, terminated backends, crashes of Postgres and 20 % faults at once: nothing lost, nothing twice."""
+"""kill -9, zombies, cut backends, crashes, cleanups and 20 % faults at once: nothing lost, nothing twice."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ REFUSED = "a settle was refused"
 
 UNEXPECTED = ("Traceback", "an unexpected error", "program.unexpected")
 
-REFUSED_ANSWERS = "SELECT * FROM docproc.api_calls WHERE outcome = 'embed.bad_response'"
+REFUSED_ANSWERS = "SELECT * FROM docproc.api_calls WHERE code = 'embed.bad_response'"
 
 NO_DATABASE = 10
 """How a process ends that is started while Postgres is away: only what runs already waits for it."""
@@ -81,6 +81,7 @@ def test_a_storm_loses_nothing_and_does_nothing_twice(own: OwnCluster, stormy: M
     assert 0 <= balance.inputs_twice <= bound, tables.rows(REFUSED_ANSWERS)
     assert storm.happened == Counter(plan.events()), "the work was over before the storm was"
     assert set(storm.ended) <= {0, -9, NO_DATABASE}, storm.ended
+    assert set(storm.cleaned) <= {0, NO_DATABASE}, storm.cleaned
     assert not [line for line in said if any(word in line for word in UNEXPECTED)]
     assert_counts_are_true(docproc.run, tables)
     assert_receipts_are_true(said, tables)

@@ -13,6 +13,8 @@ import pytest
 
 from docproc.local import mocks
 from tests.conftest import clone
+from tests.e2e import storages
+from tests.e2e.storages import Objects
 from tests.e2e.tables import Tables
 from tests.support import FIXTURES, Docproc, Mocks, bare_environment
 
@@ -37,14 +39,23 @@ class FullRun:
     bill: Mapping[str, Any]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _storage_servers() -> Iterator[None]:
+    with storages.servers(storages.BACKEND):
+        yield
+
+
 def local(folder: Path, conninfo: str, address: str, **variables: str) -> Docproc:
-    """docproc with the profile local, ``folder`` as its working directory, and waits that suit a test."""
+    """docproc with the profile local, ``folder`` as its working directory, and waits that suit a test.
+
+    Its objects are in a place of the folder's own, over the storage that DOCPROC_TEST_STORAGE names.
+    """
     folder.mkdir(exist_ok=True)
     environ = bare_environment(
         DATABASE_URL=conninfo,
         DOCPROC_MOCKS_ADDRESS=address,
         DOCPROC_HOME=str(folder / "home"),
-        **(SHORT_WAITS | variables),
+        **(SHORT_WAITS | storages.variables(folder, address) | variables),
     )
     return Docproc(environ, folder)
 
@@ -59,6 +70,12 @@ def docproc(conninfo: str, services: Mocks, tmp_path: Path) -> Docproc:
 def tables(conninfo: str) -> Tables:
     """The tables that ``docproc`` writes."""
     return Tables(conninfo)
+
+
+@pytest.fixture
+def objects(docproc: Docproc) -> Objects:
+    """What ``docproc`` has stored."""
+    return Objects.of(docproc)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import pytest
 
 from tests.e2e.conftest import local
 from tests.e2e.documents import pdf
+from tests.e2e.storages import BACKEND, Objects
 from tests.e2e.tables import Tables
 from tests.support import Docproc, Mocks, always
 
@@ -108,9 +109,13 @@ class Cage:
         return "\n".join(parts)
 
     def storage(self) -> str:
-        """Every stored object's bytes and name."""
+        """Bytes and name of every stored object, and of all else in docproc's home."""
         files = [path for path in (self.folder / "desk" / "home").rglob("*") if path.is_file()]
-        return "\n".join(f"{path}\n{path.read_bytes().decode('utf-8', 'replace')}" for path in files)
+        kept = [(str(path), path.read_bytes()) for path in files]
+        if BACKEND != "local":
+            objects = Objects.of(self.docproc)
+            kept += [(key, objects.read(key)) for key in objects.all_keys()]
+        return "\n".join(f"{name}\n{data.decode('utf-8', 'replace')}" for name, data in kept)
 
 
 def found(place: str, *, texts: bool) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -16,8 +15,9 @@ from docproc.local import cluster
 from docproc.postgres import migrations
 from docproc.postgres.backup import libpq_environment
 from docproc.postgres.database import Database
-from tests.conftest import TABLES, clone
+from tests.conftest import COUNTERS, TABLES, clone
 from tests.e2e.conftest import local
+from tests.e2e.storages import Objects
 from tests.e2e.tables import Tables
 from tests.e2e.versions import BREAKS_CHUNKS, MENDS_CHUNKS, next_version
 from tests.support import FIXTURES, Docproc, Mocks, wait_until
@@ -32,19 +32,19 @@ def bare(server: str, services: Mocks, tmp_path: Path) -> Docproc:
 
 
 @pytest.fixture(scope="session")
-def in_use(server: str, migrated: str, mock_server: Mocks, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The storage of a deployment in use, whose database is ``deployed_template``: migrated, one complete document."""
+def in_use(server: str, migrated: str, mock_server: Mocks, tmp_path_factory: pytest.TempPathFactory) -> Objects:
+    """The objects of a deployment in use, whose database is ``deployed_template``: migrated, one complete document."""
     desk = tmp_path_factory.mktemp("in_use") / "desk"
     docproc = local(desk, clone(server, "template_docproc", "deployed_template"), mock_server.address)
     assert docproc.run("run-all", str(FIXTURES / "documents" / "tide-api.md")).returncode == 0
-    return desk / "home" / "storage"
+    return Objects.of(docproc)
 
 
 @pytest.fixture
-def deployed(server: str, in_use: Path, services: Mocks, tmp_path: Path) -> Docproc:
+def deployed(server: str, in_use: Objects, services: Mocks, tmp_path: Path) -> Docproc:
     """docproc over a copy of the deployment in use."""
     docproc = local(tmp_path / "desk", clone(server, "deployed_template", "deployed"), services.address)
-    shutil.copytree(in_use, docproc.folder / "home" / "storage")
+    in_use.copy_to(Objects.of(docproc))
     return docproc
 
 
@@ -58,11 +58,12 @@ def fingerprint(docproc: Docproc) -> str:
 
 
 def rows(docproc: Docproc) -> dict[str, int]:
-    """The number of rows of every table, and of files in the storage."""
+    """The number of rows of every table, and of what is in the storage."""
     tables = Tables(docproc.environ["DATABASE_URL"])
-    counts = {table: tables.number(f"SELECT count(*) FROM docproc.{table}") for table in TABLES}
-    storage = Path(docproc.environ["DOCPROC_HOME"]) / "storage"
-    return counts | {"paths in the storage": len(list(storage.rglob("*")))}
+    counts = {
+        table: tables.number(f"SELECT count(*) FROM docproc.{table}") for table in TABLES if table not in COUNTERS
+    }
+    return counts | {"traces in the storage": Objects.of(docproc).traces()}
 
 
 def history(docproc: Docproc) -> list[tuple[Any, ...]]:
@@ -97,7 +98,8 @@ def test_a_first_deploy_sets_up_checks_and_tries_out_and_leaves_nothing_but_its_
     }
     assert [sample["state"] for sample in account["smoke"]["trial"]["samples"]] == ["complete", "complete"]
     assert history(bare) == [("0.1.0", 0, LATEST, "done", None)]
-    assert {name for name, count in rows(bare).items() if count} == {"paths in the storage"}
+    assert Objects.of(bare).all_keys() == []
+    assert {name for name, count in rows(bare).items() if count} <= {"traces in the storage"}
 
 
 def test_a_first_deploy_whose_smoke_fails_leaves_nothing(bare: Docproc, tmp_path: Path) -> None:

@@ -175,7 +175,8 @@ def test_what_cannot_be_compared_is_exit_2_with_a_remedy(staged: Docproc, words:
 def test_show_config_shows_every_value_with_its_origin_and_no_secret(staged: Docproc, tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(SECRETS[1] + "\n")
-    environ = {name: value for name, value in staged.environ.items() if name != "STAGING_OPENAI_API_KEY"}
+    unset = ("STAGING_OPENAI_API_KEY", "SUPABASE_URL")
+    environ = {name: value for name, value in staged.environ.items() if name not in unset}
     filed = replace(staged, environ={**environ, "STAGING_OPENAI_API_KEY_FILE": str(file), "DOCPROC_USER": "ada"})
     said = filed.run("validate-deploy", "--show-config", "--profile", "staging")
     assert said.returncode == 0, said.stderr

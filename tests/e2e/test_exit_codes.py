@@ -57,6 +57,7 @@ CODES: Mapping[str, Mapping[str, int]] = {
     "migrate": {"success": 0, "no database": 10, "bad config": 2, "old schema": 13},
     "deploy": {"no database": 10, "bad config": 2},
     "compare": {"bad config": 2},
+    "init": {"success": 0},
 }
 """By command and situation; a situation that a command cannot be in is not there."""
 
@@ -66,6 +67,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "search": ("search", "gulls"),
     "validate-deploy": ("validate-deploy", "--only", "database", "--only", "schema", "--only", "parser"),
     "deploy": ("deploy", "--no-rehearse"),
+    "init": ("init", "--list"),
     "compare": ("compare", "good.txt", "--profile", "local", "--profile", "other"),
 }
 OLD_SCHEMA = {"migrate": ("migrate", "--check")}

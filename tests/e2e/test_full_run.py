@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -14,8 +14,10 @@ import pytest
 from docproc import config
 from docproc.app import App
 from docproc.search import search
+from docproc.storage import key, pages_uri
 from tests.conftest import clone
 from tests.e2e.conftest import FullRun
+from tests.e2e.storages import Objects
 from tests.e2e.tables import Tables
 from tests.support import FIXTURES
 
@@ -28,9 +30,9 @@ AS_COMMAND, IN_PROCESS = SEARCHES[:3], SEARCHES[3:13]
 def parse_of(run: FullRun, name: str) -> tuple[str, list[dict[str, Any]]]:
     """The stored Markdown of a fixture, and the pages that are kept beside it."""
     (path,) = run.tables.rows("SELECT parsed_path FROM docproc.upload_jobs WHERE source LIKE %s", f"%/{name}")[0]
-    markdown = Path(run.docproc.environ["DOCPROC_HOME"], "storage", path.removeprefix("storage://"))
-    pages = json.loads(markdown.with_suffix(".json").read_text(encoding="ascii"))["pages"]
-    return markdown.read_text(encoding="utf-8"), pages
+    objects = Objects.of(run.docproc)
+    pages = json.loads(objects.read(key(pages_uri(path))).decode("ascii"))["pages"]
+    return objects.read(key(path)).decode("utf-8"), pages
 
 
 @pytest.fixture(scope="module")

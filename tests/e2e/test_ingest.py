@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import fed
+from tests.e2e.storages import Objects
 from tests.e2e.tables import Tables
-from tests.support import Docproc
+from tests.support import Docproc, wait_until
 
 
 @pytest.fixture
@@ -124,3 +126,76 @@ def test_a_changed_file_replaces_its_old_version_when_it_is_complete(
     assert docproc.run("run-all").returncode == 0
     ((text,),) = tables.rows(shown)
     assert "seven" in text
+
+
+def test_names_may_come_ended_by_nul(docproc: Docproc, tables: Tables, folder: Path) -> None:
+    odd = folder / "two\nlines.md"
+    odd.write_text("# Oars\n\nThey lean behind the door.\n", encoding="utf-8")
+    said = fed(docproc, f"{odd}\0{folder / 'good.txt'}\0", "ingest", "-")
+    assert said.returncode == 0, said.stderr
+    assert tables.states() == {"good.txt": "uploaded", "two\nlines.md": "uploaded"}
+
+
+def test_names_are_read_from_a_list(docproc: Docproc, tables: Tables, folder: Path) -> None:
+    (folder / "list").write_text(f"{folder / 'good.txt'}\r\n{folder / '*.md'}\r\n", encoding="utf-8")
+    (folder / "oars.md").write_text("# Oars\n\nThey lean behind the door.\n", encoding="utf-8")
+    said = docproc.run("ingest", "--from-file", str(folder / "list"))
+    assert said.returncode == 0, said.stderr
+    assert tables.states() == {"good.txt": "uploaded", "oars.md": "uploaded"}
+    said = docproc.run("ingest", str(folder), "--from-file", str(folder / "none"))
+    assert said.returncode == 2
+    assert "config.usage" in said.stderr
+
+
+def test_what_is_litter_or_ignored_is_passed_over_without_a_word(
+    docproc: Docproc, tables: Tables, folder: Path
+) -> None:
+    for name in (".DS_Store", "~$good.docx", "Thumbs.db", "late.md.part", "draft.md", "note.log.md", "deep/draft.md"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(f"# {name}\n", encoding="utf-8")
+    (folder / ".docprocignore").write_text("# not yet\n/draft.md\n", encoding="utf-8")
+    said = docproc.run("ingest", str(folder), DOCPROC_INGEST_IGNORE="*.log.md;*.none")
+    assert said.returncode == 0, said.stderr
+    assert tables.states() == {"good.txt": "uploaded", "draft.md": "uploaded"}
+    assert docproc.run("ingest", str(folder / "note.log.md")).returncode == 0
+    assert "note.log.md" in tables.states()
+
+
+def test_very_many_files_small_and_large_come_in_once_and_whole(
+    docproc: Docproc, tables: Tables, objects: Objects, folder: Path
+) -> None:
+    for n in range(1_100):
+        text = f"# Note {n % 1_000}\n" * (20_000 if n in (3, 600) else 1)  # 99 are there twice, two are large
+        (folder / f"{n:04}.md").write_text(text, encoding="utf-8")
+    said = docproc.run("ingest", str(folder))
+    assert said.returncode == 0, said.stderr
+    assert "new 1,002" in said.stderr
+    assert "duplicate 99" in said.stderr
+    stored = tables.rows("SELECT raw_path, raw_sha, raw_bytes FROM docproc.upload_jobs")
+    assert len(stored) == 1_002
+    for path, sha, size in stored:
+        data = objects.read(path.removeprefix("storage://"))
+        assert (hashlib.sha256(data).hexdigest(), len(data)) == (sha, size)
+    assert len(objects.all_keys()) == 1_002
+    assert "unchanged 1,101" in docproc.run("ingest", str(folder)).stderr
+
+
+def test_a_killed_ingest_leaves_no_job_without_its_bytes(
+    docproc: Docproc, tables: Tables, objects: Objects, folder: Path
+) -> None:
+    for n in range(1_500):
+        (folder / f"{n:04}.md").write_text(f"# Note {n}\n", encoding="utf-8")
+    jobs = "SELECT count(*) FROM docproc.upload_jobs"
+    process = docproc.start("ingest", str(folder))
+    try:
+        wait_until(lambda: tables.number(jobs) > 0)
+    finally:
+        process.kill()
+        process.communicate()
+    kept = set(objects.all_keys())
+    assert {
+        path.removeprefix("storage://") for (path,) in tables.rows("SELECT raw_path FROM docproc.upload_jobs")
+    } <= kept
+    assert docproc.run("ingest", str(folder)).returncode == 0
+    assert tables.number(jobs) == 1_501
+    assert len(objects.all_keys()) == 1_501

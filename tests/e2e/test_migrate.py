@@ -19,6 +19,7 @@ from tests.e2e.tables import Tables
 from tests.support import Docproc, Mocks, always, wait_until
 
 STEPS = [step.title for step in migration_files.known().steps]
+BUILDS = [build.name for step in migration_files.known().steps for build in step.builds]
 LATEST = migration_files.known().latest
 
 
@@ -46,7 +47,7 @@ def psql(docproc: Docproc, script: str) -> subprocess.CompletedProcess[str]:
 def test_the_versions_and_each_step_are_told(bare: Docproc) -> None:
     said = bare.run("migrate")
     assert said.returncode == 0, said.stderr
-    assert said.stdout.splitlines() == [f"up {step}" for step in STEPS]
+    assert said.stdout.splitlines() == [*(f"up {step}" for step in STEPS), *(f"built {name}" for name in BUILDS)]
     assert said.stderr.strip() == f"schema 0 → {LATEST}"
     again = bare.run("migrate", "--json")
     assert json.loads(again.stdout) == {
@@ -62,7 +63,10 @@ def test_the_versions_and_each_step_are_told(bare: Docproc) -> None:
 def test_check_says_what_is_pending_and_changes_nothing(bare: Docproc) -> None:
     said = bare.run("migrate", "--check")
     assert said.returncode == 13
-    assert said.stdout.splitlines() == [f"pending up {step}" for step in STEPS]
+    assert said.stdout.splitlines() == [
+        *(f"pending up {step}" for step in STEPS),
+        *(f"pending build {name}" for name in BUILDS),
+    ]
     assert fingerprint(bare) == ""
     bare.run("migrate")
     said = bare.run("migrate", "--check")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from docproc.postgres import migrations
 from docproc.postgres.database import Database
 from tests.conftest import clone
 from tests.e2e.conftest import FullRun, local
+from tests.e2e.storages import Objects
 from tests.e2e.tables import Tables
 from tests.support import Docproc, Mocks
 
@@ -37,7 +37,8 @@ def test_migrate_sets_a_database_up_takes_it_away_and_sets_it_up_again(bare: Doc
     names = [f"{m.version:04}_{m.name}" for m in migrations.shipped()]
     first = bare.run("migrate")
     assert first.returncode == 0, first.stderr
-    assert first.stdout.splitlines() == [f"up {name}" for name in names]
+    builds = [build.name for m in migrations.shipped() for build in m.builds]
+    assert first.stdout.splitlines() == [*(f"up {name}" for name in names), *(f"built {name}" for name in builds)]
     columns = catalogue(bare)
     assert columns
     assert "nothing to do" in bare.run("migrate").stdout
@@ -82,23 +83,23 @@ def test_validate_deploy_names_what_is_wrong_with_a_remedy_and_exit_6(bare: Docp
     assert [c["id"] for c in document["checks"] if c["level"] == "error"] == ["extension.installed", "schema.current"]
 
 
-def test_cleanup_says_first_and_does_then(docproc: Docproc, tables: Tables, tmp_path: Path) -> None:
+def test_cleanup_says_first_and_does_then(docproc: Docproc, tables: Tables, objects: Objects, tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("A buoy was painted green.\n", encoding="utf-8")
     assert docproc.run("run-all", str(tmp_path / "note.txt")).returncode == 0
-    orphan = Path(docproc.environ["DOCPROC_HOME"], "storage", "raw", "default", "orphan.txt")
-    orphan.write_text("nobody's", encoding="utf-8")
-    os.utime(orphan, (0, 0))
+    orphan = "raw/default/orphan.txt"
+    objects.write(orphan, b"nobody's")
+    objects.make_old(orphan)
     before = tables.dump()
     kind = "stored objects of no job"
 
     said = docproc.run("cleanup", "--dry-run", "--json")
     assert json.loads(said.stdout)["removed"][kind] == 1
     assert json.loads(said.stdout)["dry_run"] is True
-    assert orphan.exists()
+    assert orphan in objects.all_keys()
     assert f"{kind}\t1" in docproc.run("cleanup", "--dry-run").stdout
-    assert orphan.exists()
+    assert orphan in objects.all_keys()
     assert f"{kind}\t1" in docproc.run("cleanup").stdout
-    assert not orphan.exists()
+    assert orphan not in objects.all_keys()
     assert f"{kind}\t0" in docproc.run("cleanup").stdout
     assert tables.dump() == before
     tables.assert_whole(1)
@@ -136,6 +137,6 @@ def test_two_migrations_at_once_are_one(server: str, tmp_path: Path) -> None:
     both = [docproc.start("migrate") for _ in range(2)]
     said = [process.communicate(timeout=60)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert sorted("nothing to do" in text for text in said) == [False, True]
+    assert sorted("up 0001_pipeline" in text for text in said) == [False, True]
     migrations.check(database := Database(conninfo))
     database.close()

@@ -66,7 +66,8 @@ def test_the_rights_that_are_asked_for_are_those_that_the_statements_use() -> No
 
 @pytest.mark.parametrize("kind", ["statistics", "view"])
 def test_a_definition_can_be_pasted(database: Database, kind: str) -> None:
-    (name,) = [name for k, name in shipped.SHIPPED if k == kind and name != "docproc.document_search"]
+    # Of the views the one that no function and no other view stands on.
+    (name,) = [n for k, n in shipped.SHIPPED if k == kind and (kind != "view" or n == "docproc.spend_by_day")]
     live = {key: text for key, text in shipped.SHIPPED.items() if key != (kind, name)}
     (difference,) = shipped.differences(live, (kind,))
     assert str(difference) == f"missing {kind} {name}"

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
 from docproc.app import App
 from docproc.cleanup import YOUNG, sweep
+from docproc.postgres.objects import Objects
 from docproc.states import State
 from docproc.storage import key
 from docproc.storage.local import LocalStorage
+from tests.conftest import TABLES
 from tests.integration.bench import Bench, bring, bring_all, drain
 
 ORPHAN = f"raw/default/{uuid4()}.pdf"
@@ -28,7 +32,7 @@ def age(app: App, name: str, seconds: float = YOUNG + 60) -> None:
 
 
 def objects(app: App) -> set[str]:
-    return set(app.storage.keys(""))
+    return {found.key for found in app.storage.objects("")}
 
 
 def counts(app: App, *, dry_run: bool) -> dict[str, int]:
@@ -36,15 +40,31 @@ def counts(app: App, *, dry_run: bool) -> dict[str, int]:
 
 
 KINDS = (
-    "expired leases",
+    "superseded versions",
+    "withdrawn sources",
     "vectors of no job",
     "chunks of no job",
+    "old changes of finished jobs",
+    "expired leases",
+    "old receipts of runs",
+    "parses of no document",
+    "claims of ended index builds",
     "trials of killed processes",
-    "stored objects of no job",
     "objects of killed processes",
+    "stored objects of no job",
+    "jobs whose stored bytes are gone",
 )
 NOTHING = dict.fromkeys(KINDS, 0)
-LITTER = dict(zip(KINDS, (1, 2, 1, 1, 5, 1), strict=True))
+LITTER = NOTHING | {
+    "vectors of no job": 2,
+    "chunks of no job": 1,
+    "expired leases": 1,
+    "parses of no document": 1,
+    "claims of ended index builds": 1,
+    "trials of killed processes": 1,
+    "objects of killed processes": 1,
+    "stored objects of no job": 5,
+}
 """What ``littered`` leaves about."""
 
 
@@ -75,9 +95,19 @@ def littered(app: App, bench: Bench, tmp_path: Path) -> App:
         "INSERT INTO docproc.sources (user_id, uri, document_id) SELECT user_id, source, document_id"
         " FROM docproc.upload_jobs WHERE user_id LIKE 'docproc-trial-%%'"
     )
+    bench.sql("INSERT INTO docproc.index_builds VALUES ('of a dead build', now() - interval '2 hours')")
+    bench.sql(
+        "INSERT INTO docproc.parse_calls (document_id, parser, client_ref, created_at)"
+        " VALUES (gen_random_uuid(), 'p', 'c', now() - interval '2 hours')"
+    )
     job = bench.claim(source="/expired")
     bench.sql("UPDATE docproc.upload_jobs SET lease_until = now() - interval '1 s' WHERE job_id = %s", job.job_id)
     return app
+
+
+def dump(bench: Bench) -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table, and which transaction wrote it."""
+    return {table: bench.sql(f"SELECT xmin::text, t.* FROM docproc.{table} t ORDER BY t") for table in TABLES}
 
 
 def of(bench: Bench, name: str) -> object:
@@ -85,12 +115,11 @@ def of(bench: Bench, name: str) -> object:
 
 
 def test_a_dry_run_tells_and_changes_nothing(littered: App, bench: Bench) -> None:
-    tables = ("upload_jobs", "document_chunk_buffer", "document_vector_buffer", "sources", "job_events")
-    before = {table: bench.sql(f"SELECT xmin::text, * FROM docproc.{table}") for table in tables}
+    before = dump(bench)
     stored = objects(littered)
     assert counts(littered, dry_run=True) == LITTER
     assert objects(littered) == stored
-    assert {table: bench.sql(f"SELECT xmin::text, * FROM docproc.{table}") for table in tables} == before
+    assert dump(bench) == before
     assert counts(littered, dry_run=True) == LITTER
 
 
@@ -129,17 +158,13 @@ def test_an_object_that_comes_in_again_while_cleanup_looks_stays(app: App, monke
     """An ingest that writes old bytes again, before its job is made, makes the object young once more."""
     app.storage.write(ORPHAN, b"bytes")
     age(app, ORPHAN)
-    look = app.store.reads.stored_uris
+    look = Objects.named
 
-    written: list[str] = []
+    def meanwhile(self: Objects, uris: Sequence[str], documents: Sequence[UUID | None]) -> set[str]:
+        app.storage.write(ORPHAN, b"bytes")
+        return look(self, uris, documents)
 
-    def meanwhile() -> list[str]:
-        if not written:
-            app.storage.write(ORPHAN, b"bytes")
-            written.append(ORPHAN)
-        return look()
-
-    monkeypatch.setattr(app.store.reads, "stored_uris", meanwhile)
+    monkeypatch.setattr(Objects, "named", meanwhile)
     sweep(app.store, app.storage, dry_run=False)
     assert objects(app) == {ORPHAN}
 
@@ -164,8 +189,8 @@ def test_cleanup_during_a_run_disturbs_nothing(app: App, bench: Bench, tmp_path:
 
     def clean() -> None:
         while not over.is_set():
-            for name in LocalStorage(app.settings.home / "storage").keys(""):
-                age(app, name)
+            for found in LocalStorage(app.settings.home / "storage").objects(""):
+                age(app, found.key)
             sweeps.append(counts(app, dry_run=False))
 
     cleaning = threading.Thread(target=clean)

@@ -13,7 +13,7 @@ from docproc.compare import Comparison, Question
 from docproc.compare.running import compare
 from docproc.compare.variants import SCRATCH, variants
 from docproc.errors import Exit, StoppedError
-from tests.conftest import clone
+from tests.conftest import COUNTERS, clone
 from tests.support import FIXTURES, Mocks
 
 DOCUMENTS = FIXTURES / "documents"
@@ -62,14 +62,14 @@ def deploy(server: str, migrated: str, monkeypatch: pytest.MonkeyPatch) -> Place
 
 
 def rows(conninfo: str) -> dict[str, int]:
-    """How many rows every table of docproc's has; what a rate limit has left belongs to no document."""
+    """How many rows every table of docproc's has; what goes on counting belongs to no document."""
     tables = (
         "SELECT table_name FROM information_schema.tables WHERE table_schema = 'docproc' AND table_type = 'BASE TABLE'"
     )
     with psycopg.connect(conninfo) as conn:
         names = [name for (name,) in conn.execute(tables)]
         counts = {name: conn.execute(f"SELECT count(*) FROM docproc.{name}".encode()).fetchone() for name in names}
-    return {name: count[0] for name, count in counts.items() if count and name != "rate_limits"}
+    return {name: count[0] for name, count in counts.items() if count and name not in COUNTERS}
 
 
 def run(profiles: Path, *names: str, samples: tuple[str, ...] = ("tide-api.md", "beekeeping.pptx")) -> Comparison:

@@ -8,7 +8,7 @@ from docproc.drift import performance
 from docproc.drift.performance import Performance, Run
 from docproc.errors import ConfigError
 from docproc.settings import Settings
-from tests.conftest import TABLES
+from tests.conftest import COUNTERS, TABLES
 from tests.integration.bench import Bench
 
 
@@ -26,7 +26,7 @@ def test_a_batch_is_measured_and_removed(settings: Settings, bench: Bench) -> No
     assert all(run.seconds > 0 and run.yardstick > 0 for run in found.runs)
     assert found.stages["uploaded"] > 0
     assert Performance.of("file", found.document()) == found
-    assert not any(bench.count(table) for table in TABLES if table != "rate_limits")
+    assert not any(bench.count(table) for table in TABLES if table not in COUNTERS)
 
 
 @pytest.mark.parametrize(

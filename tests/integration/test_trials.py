@@ -13,7 +13,7 @@ from docproc.smoke import QUESTION, Smoker, judged
 from docproc.states import State
 from docproc.trials import Sample, Trial, differences
 from docproc.trials.taking import MOST_FILES, samples_in, take
-from tests.conftest import TABLES, MakeApp
+from tests.conftest import COUNTERS, TABLES, MakeApp
 from tests.integration.bench import Bench, bring, drain
 from tests.support import FIXTURES, Mocks
 
@@ -22,7 +22,10 @@ PAGES = [FIXTURES / "documents" / name for name in ("tide-api.md", "bicycle-work
 
 def rows(bench: Bench) -> dict[str, int]:
     """The number of rows of every table but that of the rate limits' clocks."""
-    return {table: bench.count(table) for table in TABLES if table != "rate_limits"}
+    counts = {table: bench.count(table) for table in TABLES if table not in COUNTERS}
+    # What it cost stays in the sums of the day and the month.
+    (runs,) = bench.sql("SELECT count(*) AS count FROM docproc.spending WHERE period LIKE 'run%'")
+    return counts | {"spending": runs["count"]}
 
 
 def files(settings: Settings) -> set[Path]:

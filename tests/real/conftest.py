@@ -29,7 +29,9 @@ _OPEN = pytest.StashKey[ExitStack]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Starts the limiter where a mode is asked for; raises UsageError where it lacks a key or a limit is not right."""
-    config.addinivalue_line("markers", "real: asks real services, and pays them; for nox -s real and nox -s hybrid")
+    config.addinivalue_line(
+        "markers", "real: asks real services, and pays them; for nox -s tests_real and tests_hybrid"
+    )
     mode = os.environ.get(MODE)
     if not mode or ADDRESS in os.environ:
         return
@@ -62,7 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not os.environ.get(MODE):
         for test in items:
             if test.get_closest_marker("real"):
-                test.add_marker(pytest.mark.skip("asks real services, and pays them: nox -s real, nox -s hybrid"))
+                test.add_marker(pytest.mark.skip("asks real services, and pays them: nox -s tests_real, tests_hybrid"))
 
 
 @pytest.hookimpl(wrapper=True)

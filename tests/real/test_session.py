@@ -74,7 +74,7 @@ def test_without_being_asked_for_what_pays_is_skipped_with_the_reason(folder: Pa
     said = session(folder, "-rs")
     assert said.returncode == 0, said.stderr
     assert "20 skipped" in said.stdout
-    assert "nox -s real" in said.stdout
+    assert "nox -s tests_real" in said.stdout
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from docproc.settings import EmbedderSettings, Settings
 from docproc.states import OPEN, State
 from docproc.trials import Bought, Found, Sample, Trial
 from docproc.views import compare as views
+from docproc.views.words import dollars
 from tests.support import FIXTURES
 
 PASSED = tuple(map(str, (*OPEN, State.COMPLETE)))
@@ -101,7 +102,7 @@ def test_a_price_that_nobody_knows_is_a_question_mark_and_never_a_zero() -> None
     [(0.0, "$0"), (1.2, "$1.20"), (0.0123, "$0.01"), (0.00423, "$0.0042"), (0.00002, "$0.00002"), (None, "?")],
 )
 def test_money_is_never_rounded_to_nothing(usd: float | None, words: str) -> None:
-    assert views.dollars(usd) == words
+    assert dollars(usd) == words
 
 
 # ── exit codes ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -102,8 +102,12 @@ def test_every_key_has_a_variable(section: str) -> None:
     for field in fields(table):
         name, default = f"DOCPROC_{section}_{field.name}".upper(), getattr(table, field.name)
         value = ";".join(default) if isinstance(default, tuple) else str(default)
+        if isinstance(default, dict):
+            value = "; ".join(f"{entry}={number}" for entry, number in default.items())
         settings = load(environ={name: value or "other"})
-        assert settings.origins == {f"{section}.{field.name}": name}
+        key = f"{section}.{field.name}"
+        entries = [f"{key}.{entry}" for entry in default] if isinstance(default, dict) else []
+        assert settings.origins == dict.fromkeys([key, *entries], name)
         if value:
             assert getattr(getattr(settings, section), field.name) == default
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import MISSING, fields
 
 from typer.main import get_command
 
@@ -22,7 +22,10 @@ def settings_table() -> Iterator[str]:
         for f in fields(kind):
             found = re.search(rf"^    {f.name}: .*?(?:  # (.*))?$", inspect.getsource(kind), re.M)
             assert found is not None and found[1], f"{section}.{f.name} has no comment that says what it is"
-            shown = "–" if f.default in ("", ()) else f.default
+            default = f.default if f.default_factory is MISSING else f.default_factory()
+            if isinstance(default, dict):
+                default = ";".join(f"{name}={value:g}" for name, value in default.items())
+            shown = "–" if default in ("", ()) else default
             yield f"| `{section}.{f.name}` | `{shown}` | {found[1]} |"
 
 

@@ -15,7 +15,7 @@ import pytest
 from docproc.errors import ConfigError, CredentialsError, DocprocError, Exit, PermanentError
 from docproc.report import FailOn, Report, Spent, usd
 from docproc.runner import Failure, Tally
-from docproc.stages.ingest import Refused
+from docproc.stages.finding import Refused
 from docproc.states import State
 from docproc.views import progress
 from docproc.views.errors import next_command, show_failures

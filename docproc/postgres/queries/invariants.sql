@@ -34,7 +34,8 @@ WITH broken (invariant, what, example) AS (
     FROM docproc.sources s
     JOIN docproc.upload_jobs j ON j.job_id = s.live_job_id
     LEFT JOIN docproc.serving v ON v.user_id = s.user_id
-   WHERE (j.embed_model, j.embed_version) IS DISTINCT FROM (v.embed_model, v.embed_version)
+   WHERE s.withdrawn_at IS NULL
+     AND (j.embed_model, j.embed_version) IS DISTINCT FROM (v.embed_model, v.embed_version)
   UNION ALL
   SELECT 'I4', 'a document submitted more often than allowed', p.document_id::text
     FROM docproc.parse_calls p WHERE p.submits > %(max_submits)s
@@ -48,14 +49,24 @@ WITH broken (invariant, what, example) AS (
                                      ORDER BY e.event_id DESC LIMIT 1)
   UNION ALL
   SELECT 'I7', 'a history with a gap, or a fence that goes back', e.job_id::text
-    FROM (SELECT job_id, from_status, fence, lag(to_status) OVER w AS before, lag(fence) OVER w AS fence_before
+    -- The first that is kept may continue what cleanup has removed.
+    FROM (SELECT job_id, from_status, fence, lag(to_status) OVER w AS before, lag(fence) OVER w AS fence_before,
+                 lag(event_id) OVER w AS event_before
             FROM docproc.job_events WINDOW w AS (PARTITION BY job_id ORDER BY event_id)) e
-   WHERE e.from_status IS DISTINCT FROM e.before OR e.fence < e.fence_before
+   WHERE e.event_before IS NOT NULL AND e.from_status IS DISTINCT FROM e.before OR e.fence < e.fence_before
   UNION ALL
   SELECT 'I8', 'a failed job without code or remedy', j.job_id::text
     FROM docproc.upload_jobs j
    WHERE j.failed_from IS NOT NULL
      AND (coalesce(j.last_error ->> 'code', '') = '' OR coalesce(j.last_error ->> 'remedy', '') = '')
+  UNION ALL
+  SELECT 'I11', 'a counter of money that is not the sum of its calls', m.period
+    FROM (SELECT period, usd - removed AS usd FROM docproc.spending
+          UNION ALL
+          SELECT p.period, -coalesce(a.usd_counted, 0)
+            FROM docproc.api_calls a, unnest(docproc.spending_periods(a.started_at, a.budget_group)) AS p (period)) m
+   GROUP BY m.period
+  HAVING sum(m.usd) <> 0
 )
 SELECT invariant, what, count(*) AS times, min(example) AS example
   FROM broken GROUP BY invariant, what ORDER BY invariant, what

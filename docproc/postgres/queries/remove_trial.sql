@@ -20,7 +20,10 @@ WITH jobs AS MATERIALIZED (
      AND (job_ids <@ ARRAY (SELECT job_id FROM jobs) AND job_ids <> '{}' OR run_id IN (SELECT run_id FROM runs))
 ), shared AS (
   UPDATE docproc.api_calls
-     SET job_ids = ARRAY (SELECT id FROM unnest(job_ids) id WHERE id NOT IN (SELECT job_id FROM jobs))
+     SET (job_ids, document_ids, shares) = (
+           SELECT coalesce(array_agg(p.job_id), '{}'), array_agg(p.document_id), array_agg(p.share)
+             FROM unnest(job_ids, document_ids, shares) AS p (job_id, document_id, share)
+            WHERE p.job_id NOT IN (SELECT job_id FROM jobs))
    WHERE started_at >= (SELECT at FROM since) AND run_id NOT IN (SELECT run_id FROM runs)
      AND job_ids && ARRAY (SELECT job_id FROM jobs) AND NOT job_ids <@ ARRAY (SELECT job_id FROM jobs)
 ), receipts AS (

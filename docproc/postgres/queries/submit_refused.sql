@@ -5,4 +5,5 @@ WITH it AS (
    WHERE parse_call_id = %(parse_call_id)s AND state = 'submitting' AND submits = %(submits)s
   RETURNING call_id
 )
-UPDATE docproc.api_calls a SET outcome = 'refused', finished_at = clock_timestamp() FROM it WHERE a.call_id = it.call_id
+UPDATE docproc.api_calls a SET outcome = 'refused', code = %(code)s, usd_counted = 0, finished_at = clock_timestamp()
+  FROM it WHERE a.call_id = it.call_id

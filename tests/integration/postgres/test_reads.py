@@ -15,7 +15,7 @@ from docproc.status import Snapshot
 from docproc.status.taking import read
 from tests.integration.bench import Bench
 
-NAMES = {"title": "t", "user": "default", "model": "text-embedding-3-small", "tier": "cost_effective"}
+NAMES: dict[str, Any] = {"title": "t", "user": "default", "model": "text-embedding-3-small", "tier": "cost_effective"}
 
 
 def look(database: Database, **options: Any) -> Snapshot:

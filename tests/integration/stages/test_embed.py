@@ -103,9 +103,9 @@ def test_what_one_request_brought_is_kept_when_the_next_fails(
     assert set(bench.states().values()) == {"complete"}
     assert inputs(services) - before == 5
     assert_right_vectors(bench, settings, count=5)
-    outcomes = bench.sql("SELECT outcome FROM docproc.api_calls ORDER BY started_at")
-    assert Counter(row["outcome"] for row in outcomes)["embed.unavailable"] == 1
-    assert {row["outcome"] for row in outcomes} == {"embed.unavailable", "ok"}
+    outcomes = bench.sql("SELECT outcome, code FROM docproc.api_calls ORDER BY started_at")
+    assert Counter(row["code"] for row in outcomes)["embed.unavailable"] == 1
+    assert {(row["outcome"], row["code"]) for row in outcomes} == {("uncertain", "embed.unavailable"), ("ok", None)}
 
 
 # ── bought once ─────────────────────────────────────────────────────────────────────────────────────────────────────

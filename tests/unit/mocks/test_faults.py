@@ -10,6 +10,7 @@ import openai
 import pytest
 
 from mocks.faults import FAULTS
+from tests.unit.mocks import storage_checks
 from tests.unit.mocks.fault_checks import (
     Check,
     bad_text,
@@ -87,6 +88,14 @@ CHECKS: dict[str, tuple[str, Check]] = {
     "openai.inf": ("", seen(first=lambda vector: bool(np.isinf(vector).any()))),
     "openai.zero": ("", seen(first=lambda vector: not np.any(vector))),
     "openai.null": ("", seen(first=lambda vector: vector is None)),
+    "storage.refused_key": ("", storage_checks.refused_key),
+    "storage.unavailable": ("on=put,retry_after=7", storage_checks.refused_put(503, retry_after="7")),
+    "storage.quota": ("", storage_checks.refused_put(402)),
+    "storage.too_large": ("match=raw/", storage_checks.refused_put(400, "413")),
+    "storage.error_after_accept": ("", storage_checks.done_all_the_same),
+    "storage.slow": ("on=get,seconds=0.2", storage_checks.spoilt_get(storage_checks.slow)),
+    "storage.corrupt": ("", storage_checks.spoilt_get(storage_checks.corrupt)),
+    "storage.cut": ("", storage_checks.spoilt_get(storage_checks.cut)),
 }
 
 

@@ -38,7 +38,7 @@ CALLS = (
     Call("exists", "HEAD", OBJECT, lambda storage: storage.exists(DOCUMENT)),
     Call("age", "HEAD", OBJECT, lambda storage: storage.age(DOCUMENT)),
     Call("delete", "DELETE", OBJECT, lambda storage: storage.delete(DOCUMENT)),
-    Call("keys", "POST", LIST, lambda storage: list(storage.keys("raw/"))),
+    Call("objects", "POST", LIST, lambda storage: list(storage.objects("raw/"))),
     Call("check", "GET", BUCKET, lambda storage: storage.check()),
 )
 

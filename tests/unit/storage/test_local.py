@@ -16,6 +16,7 @@ import pytest
 
 import docproc
 from docproc.errors import ConfigError, PermanentError, TransientError
+from docproc.storage import Stored
 from docproc.storage.local import LocalStorage
 
 ROOT = Path(docproc.__file__).parent.parent
@@ -78,6 +79,10 @@ def mode(path: Path) -> str:
     return f"{stat.S_IMODE(path.stat().st_mode):o}"
 
 
+def keys(storage: LocalStorage, prefix: str = "") -> list[str]:
+    return [one.key for one in storage.objects(prefix)]
+
+
 def files(root: Path) -> list[Path]:
     return [path for path in root.rglob("*") if path.is_file()]
 
@@ -105,7 +110,7 @@ def test_a_killed_writer_leaves_the_old_content(storage: LocalStorage, root: Pat
     kill_a_writer(root, where)
     assert len(files(root)) == 2
     assert storage.read(KEY) == b"old"
-    assert list(storage.keys("")) == [KEY]
+    assert keys(storage) == [KEY]
 
 
 @pytest.mark.parametrize("where", ["half written", "not synced", "not renamed"])
@@ -113,7 +118,7 @@ def test_a_killed_first_writer_leaves_no_key(storage: LocalStorage, root: Path, 
     kill_a_writer(root, where)
     assert len(files(root)) == 1
     assert not storage.exists(KEY)
-    assert list(storage.keys("")) == []
+    assert keys(storage) == []
     storage.write(KEY, b"new")
     assert storage.read(KEY) == b"new"
 
@@ -205,25 +210,60 @@ KEPT = ["parsed/ada/1.json", "parsed/ada/1.md", "raw/ada/1.pdf", "raw/adam/3.md"
 def test_keys_are_those_that_begin_with_the_prefix(storage: LocalStorage, prefix: str) -> None:
     for key in KEPT:
         storage.write(key, b"data")
-    assert list(storage.keys(prefix)) == [key for key in KEPT if key.startswith(prefix)]
+    assert keys(storage, prefix) == [key for key in KEPT if key.startswith(prefix)]
+
+
+def test_an_object_is_listed_with_its_size_and_age(storage: LocalStorage, root: Path) -> None:
+    storage.write(KEY, b"twelve bytes")
+    an_hour_ago = time.time() - 3600
+    os.utime(root / KEY, (an_hour_ago, an_hour_ago))
+    (listed,) = storage.objects("raw/")
+    assert listed == Stored(KEY, 12, listed.age)
+    assert listed.age == pytest.approx(3600, abs=PATIENCE)
+
+
+def test_a_folder_that_was_moved_to_another_disk_and_linked_is_listed(storage: LocalStorage, root: Path) -> None:
+    storage.write(KEY, b"data")
+    (root / "raw").rename(root.parent / "elsewhere")
+    (root / "raw").symlink_to(root.parent / "elsewhere")
+    assert keys(storage) == [KEY]
+    assert storage.read(KEY) == b"data"
+
+
+def test_objects_that_go_while_they_are_listed_are_left_out(storage: LocalStorage) -> None:
+    for key in KEPT:
+        storage.write(key, b"data")
+    listed = storage.objects("")
+    assert next(listed).key == KEPT[0]
+    for key in KEPT[1:4]:
+        storage.delete(key)
+    assert [one.key for one in listed] == KEPT[4:]
+
+
+def test_a_folder_that_cannot_be_listed_is_unavailable(storage: LocalStorage, root: Path) -> None:
+    root.mkdir(parents=True)
+    (root / "raw").symlink_to("raw")
+    with pytest.raises(TransientError) as caught:
+        keys(storage)
+    assert caught.value.code == "storage.unavailable"
 
 
 def test_a_storage_that_was_never_written_to_has_no_keys(storage: LocalStorage) -> None:
-    assert list(storage.keys("")) == []
+    assert keys(storage) == []
 
 
 def test_temporary_files_are_no_keys(storage: LocalStorage, root: Path) -> None:
     storage.write(KEY, b"data")
     (root / "raw/default/.0b8f.pdf.17.c0ffee00").write_bytes(b"half")
-    assert list(storage.keys("")) == [KEY]
+    assert keys(storage) == [KEY]
 
 
 def test_keys_may_be_deleted_while_they_are_read(storage: LocalStorage) -> None:
     for key in KEPT:
         storage.write(key, b"data")
-    for key in storage.keys(""):
+    for key in keys(storage):
         storage.delete(key)
-    assert list(storage.keys("")) == []
+    assert keys(storage) == []
 
 
 @pytest.mark.parametrize(
@@ -260,7 +300,7 @@ def test_what_is_drafted_by_blocks_is_one_object(storage: LocalStorage, root: Pa
     with storage.draft() as draft:
         for n in range(5):
             draft.write(bytes([n]) * 1000)
-        assert list(storage.keys("")) == []
+        assert keys(storage) == []
         draft.keep(KEY)
     with storage.open(KEY) as file:
         assert file.fileno() >= 0
@@ -304,7 +344,7 @@ def test_a_full_disk_is_trouble_that_may_pass(storage: LocalStorage, monkeypatch
         monkeypatch.setattr(os, "fsync", no_room)
         draft.keep(KEY)
     assert (caught.value.code, caught.value.why) == ("storage.unavailable", os.strerror(errno.ENOSPC))
-    assert list(storage.keys("")) == []
+    assert keys(storage) == []
 
 
 def no_room(_: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import responses
 
 from docproc.errors import (
     ConfigError,
+    CredentialsError,
     PermanentError,
     TransientError,
 )
@@ -94,6 +96,30 @@ def test_keys_that_are_no_keys_are_never_sent(
 def test_a_user_who_is_a_mail_address_has_keys(supabase: responses.RequestsMock, storage: SupabaseStorage) -> None:
     supabase.get(f"{API}/object/papers/raw/ada%40example.com/0b8f.pdf", body=b"data")
     assert storage.read("raw/ada@example.com/0b8f.pdf") == b"data"
+
+
+def test_of_objects_written_together_each_is_judged_by_itself(
+    supabase: responses.RequestsMock, storage: SupabaseStorage
+) -> None:
+    def answer(request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        refused = {"statusCode": "413", "code": "EntityTooLarge"}
+        return (400, {}, json.dumps(refused)) if str(request.url).endswith("/3.md") else (200, {}, "{}")
+
+    for number in range(20):
+        supabase.add_callback("POST", f"{API}/object/papers/raw/ada/{number}.md", answer)
+    errors = storage.write_all([(f"raw/ada/{number}.md", b"data") for number in range(20)])
+    assert [number for number, error in enumerate(errors) if error is not None] == [3]
+    assert errors[3] is not None
+    assert errors[3].code == "storage.rejected"
+
+
+def test_a_refused_key_stops_what_is_written_together(
+    supabase: responses.RequestsMock, storage: SupabaseStorage
+) -> None:
+    supabase.post(re.compile(f"{API}/object/.*"), status=400, json={"statusCode": "403", "error": "Unauthorized"})
+    with pytest.raises(CredentialsError):
+        storage.write_all([(f"raw/ada/{number}.md", b"data") for number in range(100)])
+    assert len(supabase.calls) < 100
 
 
 # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -208,6 +234,32 @@ def lists(supabase: responses.RequestsMock, keys: list[str], *, cap: int = 1000)
     supabase.add_callback("POST", LIST, answer)
 
 
+def test_a_listing_tells_size_and_age_without_a_request_per_object(
+    supabase: responses.RequestsMock, storage: SupabaseStorage
+) -> None:
+    told: list[dict[str, object]] = [
+        {"name": "1.pdf", "id": "9f1c", "updated_at": "2001-01-02T03:04:05.5Z", "metadata": {"size": 7}},
+        {"name": "2.pdf", "id": "9f1d", "created_at": "2001-01-02T03:04:35", "metadata": None},
+        {"name": "3.pdf", "id": "9f1e", "updated_at": "yesterday", "metadata": {"size": "many"}},
+        {"name": "4.pdf", "id": "9f1f", "updated_at": None},
+    ]
+    date = {"Date": "Tue, 02 Jan 2001 03:05:35 GMT"}
+    supabase.post(LIST, json=told, headers=date)
+    supabase.post(LIST, json=[], headers=date)
+    found = list(storage.objects("raw/ada/"))
+    assert [(one.key, one.size, one.age) for one in found] == [
+        ("raw/ada/1.pdf", 7, 89.5),
+        ("raw/ada/2.pdf", 0, 60.0),
+        ("raw/ada/3.pdf", 0, 0.0),
+        ("raw/ada/4.pdf", 0, 0.0),
+    ]
+    assert len(supabase.calls) == 2
+
+
+def keys(storage: SupabaseStorage, prefix: str) -> list[str]:
+    return [found.key for found in storage.objects(prefix)]
+
+
 KEPT = ["parsed/ada/1.json", "parsed/ada/1.md", "raw/ada/1.pdf", "raw/adam/3.md", "raw/bob/2.txt"]
 
 
@@ -217,20 +269,20 @@ def test_keys_are_those_that_begin_with_the_prefix(
     supabase: responses.RequestsMock, storage: SupabaseStorage, prefix: str, cap: int
 ) -> None:
     lists(supabase, KEPT, cap=cap)
-    assert list(storage.keys(prefix)) == [key for key in KEPT if key.startswith(prefix)]
+    assert keys(storage, prefix) == [key for key in KEPT if key.startswith(prefix)]
 
 
 def test_keys_go_through_every_page(supabase: responses.RequestsMock, storage: SupabaseStorage) -> None:
     many = [f"raw/ada/{number:05}.pdf" for number in range(2500)]
     lists(supabase, many)
-    assert list(storage.keys("raw/")) == many
+    assert keys(storage, "raw/") == many
 
 
 def test_keys_may_be_deleted_while_they_are_read(supabase: responses.RequestsMock, storage: SupabaseStorage) -> None:
     left = [f"raw/ada/{number}.pdf" for number in range(10)]
     lists(supabase, left, cap=3)
-    for key in storage.keys("raw/"):
-        left.remove(key)
+    for found in storage.objects("raw/"):
+        left.remove(found.key)
     assert left == []
 
 
@@ -238,7 +290,7 @@ def test_files_that_the_dashboard_puts_into_folders_are_no_keys(
     supabase: responses.RequestsMock, storage: SupabaseStorage
 ) -> None:
     lists(supabase, ["raw/.emptyFolderPlaceholder", "raw/ada/1.pdf"])
-    assert list(storage.keys("raw/")) == ["raw/ada/1.pdf"]
+    assert keys(storage, "raw/") == ["raw/ada/1.pdf"]
 
 
 @pytest.mark.parametrize("body", ["<html>", "{}", "[1]", '[{"id": null}]'])
@@ -247,7 +299,7 @@ def test_a_listing_that_is_none_is_no_end(
 ) -> None:
     supabase.post(LIST, body=body)
     with pytest.raises(TransientError):
-        list(storage.keys("raw/"))
+        list(storage.objects("raw/"))
 
 
 # ── exists, age, check ────────────────────────────────────────────────────────────────────────────────────────────────

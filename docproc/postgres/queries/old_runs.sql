@@ -1,0 +1,6 @@
+-- Receipts, but for the last and the last good one of each command, by which alerts and status go.
+SELECT run_id FROM docproc.runs r
+ WHERE finished_at < clock_timestamp() - make_interval(secs => %(seconds)s)
+   AND EXISTS (SELECT FROM docproc.runs l WHERE l.command = r.command AND l.finished_at > r.finished_at
+                  AND (r.exit_code IS DISTINCT FROM 0 OR l.exit_code = 0))
+ ORDER BY started_at LIMIT %(limit)s
