@@ -32,7 +32,12 @@ class Catalogue:
         ids = [document_id(target.user, source.sha) for source in sources]
         uris = [source.uri for source in sources]
         values = {"uris": uris, "document_ids": ids, "lost_codes": LOST, **target_values(target)}
-        rows = self._db.rows("known_sources", values)
+
+        def read(conn: Conn) -> list[Row]:
+            conn.execute(query("go_by_index"))
+            return conn.execute(query("known_sources"), values).fetchall()
+
+        rows = self._db.attempt(read)
         return [Ingested(sources[row["n"] - 1], ids[row["n"] - 1], "unchanged") for row in rows]
 
     def add_all(self, target: Target, brought: Sequence[tuple[Source, str]]) -> list[Ingested]:
@@ -41,6 +46,7 @@ class Catalogue:
         rows = [_source(n, *pair, ids[n]) for n, pair in enumerate(brought)]
 
         def write(conn: Conn) -> tuple[set[UUID], set[UUID], dict[str, Row]]:
+            conn.execute(query("go_by_index"))
             restored = {row["document_id"] for row in conn.execute(query("take_up"), self._taken_up(ids))}
             made = self._add_jobs(conn, target, rows)
             conn.execute(query("lock_jobs"), {"document_ids": ids})
