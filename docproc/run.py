@@ -127,12 +127,14 @@ def run(
     documents: Documents | None = None,
     max_duration: float | None = None,
     rebuild: bool = False,
+    idle: float = 0.0,
     report: Report | None = None,
 ) -> Report:
     """Takes ``intake`` in, then drains the stages of ``commands``; with ``stay`` until none of their jobs is left.
 
-    With ``rebuild`` what is shown with another model gets a job with the settings' own. After ``max_duration`` seconds
-    it stops in good order. What stopped it once it was under way is in the report, which is filled while the run goes.
+    It then stays until nothing was open for ``idle`` seconds. With ``rebuild`` what is shown with another model gets a
+    job with the settings' own. After ``max_duration`` seconds it stops in good order. What stopped it once it was under
+    way is in the report, which is filled while the run goes.
     """
     report = report or report_of(name, commands)
     report.identity = _identity(app)
@@ -144,7 +146,7 @@ def run(
             if rebuild:
                 app.store.catalogue.rebuild(app.target)
             if commands and not stop.asked:
-                _drain(app, commands, report, stop, documents or _Deaf(), stay=stay, progress=progress)
+                _drain(app, commands, report, stop, documents or _Deaf(), stay=stay, idle=idle, progress=progress)
             elif commands:
                 report.tally.left = app.store.queue.backlog(_states(commands)).open
             if Command.EMBED in commands and not report.tally.left and not stop.asked and not app.trial:
@@ -226,6 +228,7 @@ def _drain(
     documents: Documents,
     *,
     stay: bool,
+    idle: float,
     progress: Progress,
 ) -> None:
     assert report.goal is not None
@@ -258,7 +261,7 @@ def _drain(
     report.phase = "working"
     progress.begin(report.total, report.goal)
     try:
-        runner.drain(stay=stay)
+        runner.drain(stay=stay, idle=idle)
     finally:
         progress.end()
 

@@ -41,6 +41,9 @@ EMBED_RUNS = 2
 TICK = 0.25
 """Seconds between two looks for due jobs: there is no LISTEN behind a pooler."""
 
+IDLE_TICK = 1.0
+"""The same while nothing at all is open."""
+
 NOT_WHOLE = TransientError("embed.incomplete", "the document did not become complete")
 """Stands for what the store found when it refused, for the last time, a product, where nobody can be asked for it."""
 
@@ -97,6 +100,7 @@ class Runner:
         self._shut: set[Command] = set()
         self._counting = threading.Lock()
         self._stay_until = 0.0
+        self._idle_since: float | None = None
         self._alike: tuple[str, int] = ("", 0)
         self.tally = Tally()
 
@@ -104,8 +108,8 @@ class Runner:
         """Asks for an orderly stop: nothing new is claimed, what is in flight is finished, the rest is given back."""
         self._stopping.set()
 
-    def drain(self, *, stay: bool) -> Tally:
-        """Works until nothing is due, or with ``stay`` until no job of the stages is left open.
+    def drain(self, *, stay: bool, idle: float = 0.0) -> Tally:
+        """Works until nothing is due, or with ``stay`` until no job of the stages has been open for ``idle`` seconds.
 
         Raises the ProgramError that stopped it, after everything that was held is settled or given back.
         """
@@ -118,7 +122,7 @@ class Runner:
                 started = self._start_due(pool)
                 self._reap(timeout=TICK)
                 self._on_tick(self.tally)
-                if not started and not self._running and not self._wait_for_work(stay=stay):
+                if not started and not self._running and not self._wait_for_work(stay=stay, idle=idle):
                     break
             self._give_back(list(self._waiting))
             while self._running:
@@ -200,9 +204,13 @@ class Runner:
                 self.stop()
                 raise error
 
-    def _wait_for_work(self, *, stay: bool) -> bool:
-        """Waits until a job is due, for a tick at most; False when there is nothing to stay for."""
+    def _wait_for_work(self, *, stay: bool, idle: float) -> bool:
+        """Waits until a job is due, for a moment at most; False when there is nothing to stay for."""
         backlog = self._queue.backlog(self._states(self._open_stages))
+        self._idle_since = None if backlog.open else self._idle_since or time.monotonic()
+        if self._idle_since is not None and not self._shut and time.monotonic() - self._idle_since < idle:
+            self._stopping.wait(IDLE_TICK)
+            return True
         if backlog.open == 0 or (not stay and backlog.due == 0 and time.monotonic() > self._stay_until):
             return False
         if backlog.due == 0:

@@ -192,6 +192,12 @@ def run_all(
         str | None, typer.Option("--on", metavar="dask://[HOST:PORT]", help="Have a Dask cluster do the work.")
     ] = None,
     workers: Annotated[int | None, typer.Option("--workers", help="Copies on the cluster. [one a worker]")] = None,
+    worker: Annotated[
+        bool, typer.Option("--worker", help="Take no files in: only work, until nothing is open.")
+    ] = False,
+    idle: Annotated[
+        str | None, typer.Option("--idle", help="Stay until nothing was open for so long: 90s, 5m.")
+    ] = None,
 ) -> None:
     """Ingest PATHS, then take every open document through all stages at once, until none is left.
 
@@ -199,10 +205,15 @@ def run_all(
       docproc run-all reports/
       docproc run-all reports/ --dry-run
       docproc run-all --sync reports/ --budget '$5' --max-duration 2h
+      docproc run-all --worker --idle 5m
       docproc run-all reports/ --json | jq 'select(.type == "document")'
     """
-    told = Told(profile, file, user, receipt, metrics, fail_on, json, quiet, max_duration, budget)
+    told = Told(profile, file, user, receipt, metrics, fail_on, json, quiet, max_duration, budget, idle)
     wanted = running.intake(paths, lists, sync=sync, most=most)
+    if worker and (paths or lists):
+        raise ConfigError("config.usage", "--worker takes no files in", try_="docproc run-all PATHS, without --worker")
+    if on is not None and idle is not None:
+        raise ConfigError("config.usage", "--idle is for a worker of its own, and --on starts them on a cluster")
     if dry_run:
         running.foretell(tuple(Command), told, wanted=wanted)
     else:

@@ -35,6 +35,7 @@ class Told:
     quiet: bool
     max_duration: str | None = None
     budget: str | None = None
+    idle: str | None = None
 
     @property
     def flags(self) -> dict[str, object]:
@@ -80,6 +81,7 @@ def run(
     from docproc.views.progress import RunProgress
 
     seconds = None if told.max_duration is None else parse_duration(told.max_duration)
+    idle = 0.0 if told.idle is None else parse_duration(told.idle)
     report = report_of(name, commands, fail_on=FailOn.told(told.fail_on))
     files.refuse_unwritable("--receipt", told.receipt)
     files.refuse_unwritable("--metrics-file", told.metrics)
@@ -98,6 +100,7 @@ def run(
                     documents=progress,
                     max_duration=seconds,
                     rebuild=rebuild,
+                    idle=idle,
                     report=report,
                 )
                 close(it, report)

@@ -22,9 +22,12 @@ def test_a_run_killed_half_way_buys_again_no_more_than_what_was_in_flight(
 ) -> None:
     folder = texts(tmp_path / "documents", DOCUMENTS)
     before = services.bill()["embedding_inputs"]
+    # What comes before is done before: from a slow storage texts would come one by one, and never fill the requests.
+    for words in (["ingest", str(folder)], ["parse"], ["validate"], ["chunk"]):
+        assert docproc.run(*words).returncode == 0
     # The mock bills a request when it comes, and lets its answer wait.
     services.set_faults("openai.slow:seconds=0.7")
-    running = docproc.start("run-all", str(folder), DOCPROC_EMBEDDER_MAX_INPUTS=str(INPUTS))
+    running = docproc.start("embed", DOCPROC_EMBEDDER_MAX_INPUTS=str(INPUTS))
     threads = RunnerSettings().embed_threads
 
     def half_way() -> bool:

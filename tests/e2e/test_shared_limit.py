@@ -45,6 +45,9 @@ def test_three_processes_keep_to_one_limit_and_each_has_its_part(
 
     # Who finds nothing left to claim says that others are still at work.
     assert {process.returncode for process in processes} <= {Exit.OK, Exit.WORK_LEFT}, said
+    if any(process.returncode == Exit.WORK_LEFT for process in processes):
+        # All may have left while one document waited for its turn: an embed does not stay for what is not due yet.
+        assert docproc.run("run-all").returncode == Exit.OK
     tables.assert_whole(DOCUMENTS)
     assert not [row for row in services.log()[logged:] if row["faults"]]
     sent = tables.rows(SENT)
@@ -52,4 +55,4 @@ def test_three_processes_keep_to_one_limit_and_each_has_its_part(
     times = [at for _, at, _ in sent]
     assert times[-1] - times[0] >= (len(sent) - 1) / (REQUESTS_A_SECOND * USED_SHARE) - BURST - 1
     parts = [sum(run == one for run, _, _ in sent) for one in {run for run, _, _ in sent}]
-    assert len(parts) == 3 and min(parts) >= len(sent) / 20
+    assert len(parts) >= 3 and sorted(parts)[-3] >= len(sent) / 20
