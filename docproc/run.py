@@ -239,6 +239,12 @@ def _drain(
             report.pages += _pages(job, outcome)
             documents.ended(job, failure)
 
+    def begun() -> None:
+        runs.begin(report.command, app.settings.profile)
+        if Command.CHUNK in commands or Command.EMBED in commands:
+            # Before the threads are at it: of two that import it at the same moment one may see half of it.
+            import numpy  # noqa: F401
+
     def error_of(job: Job) -> DocprocError:
         return runs.error_of(job) or NOT_WHOLE
 
@@ -246,7 +252,7 @@ def _drain(
         app.store.queue,
         app.stages(commands),
         app.settings.runner,
-        on_work=lambda: runs.begin(report.command, app.settings.profile),
+        on_work=begun,
         on_tick=_ticking(app, report, progress),
         on_move=moved,
         error_of=error_of,
