@@ -1,10 +1,15 @@
-"""What the HTTP clients share: how long a response asks us to wait."""
+"""What the HTTP clients share: the turn to import them, and how long a response asks us to wait."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+
+IMPORTING = threading.RLock()
+"""Held by whoever imports an SDK or makes its client. They import their parts at first use, and share packages: of two
+threads that import these at the same moment, in different orders, one is given half of one."""
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ from docproc.errors import (
     TransientError,
     UnsentError,
 )
-from docproc.http import retry_after
+from docproc.http import IMPORTING, retry_after
 from docproc.model import Embedded, Rates
 
 if TYPE_CHECKING:
@@ -44,13 +43,10 @@ class OpenAIEmbedder:
         self._base_url = base_url
         self._api_key = api_key
         self._made: openai.OpenAI | None = None
-        self._making = threading.Lock()
 
     @property
     def _client(self) -> openai.OpenAI:
-        # Made once, by one thread: the SDK imports its parts at their first use, and two threads that do so at a time
-        # end in Python's import deadlock.
-        with self._making:
+        with IMPORTING:
             if self._made is None:
                 import openai
 
@@ -92,7 +88,8 @@ class OpenAIEmbedder:
 
 def _read(raw: Any, inputs: int, dimensions: int) -> Embedded:
     """What the answer holds. It was paid for, and is a bad one when it cannot be read, whatever that raises."""
-    import openai
+    with IMPORTING:
+        import openai
 
     try:
         answer = raw.parse()
@@ -150,7 +147,8 @@ def _in_our_words() -> Iterator[None]:
 
     Nothing that is raised here is a bad answer: what is no refusal and no lost connection is a defect, and stays one.
     """
-    import openai
+    with IMPORTING:
+        import openai
 
     try:
         yield

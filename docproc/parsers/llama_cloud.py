@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO
 
+from docproc.http import IMPORTING
 from docproc.parsers.llamaparse_wire import LIST_ROWS, Json, LlamaParse, content, in_our_words, refusal, unavailable
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 @contextmanager
 def _in_our_words() -> Iterator[None]:
     """Turns the SDK's exceptions into docproc's, by class and status, never by text."""
-    import llama_cloud
-
+    with IMPORTING:
+        import llama_cloud
     with in_our_words():
         try:
             yield
@@ -40,13 +40,10 @@ class LlamaCloudParser(LlamaParse):
     def __init__(self, settings: ParserSettings, *, base_url: str | None, api_key: str) -> None:
         super().__init__(settings, api_key=api_key)
         self._address = {"base_url": base_url, "api_key": api_key}
-        self._making = threading.Lock()
 
     @property
     def _client(self) -> LlamaCloud:
-        # Made once, by one thread: the SDK imports its parts at their first use, and two threads that do so at a time
-        # end in Python's import deadlock.
-        with self._making:
+        with IMPORTING:
             return self._made
 
     @cached_property

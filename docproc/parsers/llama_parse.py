@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
+from docproc.http import IMPORTING
 from docproc.parsers.llamaparse_wire import LIST_ROWS, Json, LlamaParse, content, in_our_words, refusal
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ class LlamaParseParser(LlamaParse):
 
     @cached_property
     def _client(self) -> Any:
-        import httpx
-        from llama_cloud.client import LlamaCloud  # type: ignore[import-not-found,unused-ignore]
+        with IMPORTING:
+            import httpx
+            from llama_cloud.client import LlamaCloud  # type: ignore[import-not-found,unused-ignore]
 
         timeout = httpx.Timeout(self._settings.timeout)
 

@@ -18,7 +18,7 @@ from docproc.errors import (
     ThrottledError,
     TransientError,
 )
-from docproc.http import retry_after
+from docproc.http import IMPORTING, retry_after
 from docproc.model import Page, ParseResult
 from docproc.parsers import Progress, settings_id
 from docproc.redaction import GAP, unquoted
@@ -231,8 +231,8 @@ def unavailable(cause: BaseException) -> TransientError:
 @contextmanager
 def in_our_words() -> Iterator[None]:
     """Turns the exceptions of httpx, and those of reading an answer, into TransientError."""
-    import httpx
-
+    with IMPORTING:
+        import httpx
     try:
         yield
     except httpx.TransportError as error:

@@ -19,6 +19,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from docproc import faultpoints
 from docproc.errors import DatabaseError
+from docproc.http import IMPORTING
 from docproc.redaction import words_of
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ class Database:
     def know_vectors(self, conn: Conn) -> None:
         """Teaches ``conn`` the type ``vector``, once."""
         if conn not in self._with_vectors:
-            from pgvector.psycopg import register_vector
+            with IMPORTING:
+                from pgvector.psycopg import register_vector
 
             register_vector(conn)
             self._with_vectors.add(conn)
