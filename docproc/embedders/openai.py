@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from docproc.embedders import bad_response, checked
@@ -48,6 +48,10 @@ class OpenAIEmbedder:
     def _client(self) -> openai.OpenAI:
         with IMPORTING:
             if self._made is None:
+                # The SDK asks at each request whether httpx is loaded, and fails where another thread, as that of the
+                # parser, is just loading it.
+                with suppress(ImportError):
+                    import httpx  # noqa: F401
                 import openai
 
                 if not (self._api_key.isascii() and self._api_key.isprintable()):
