@@ -40,7 +40,8 @@ def test_ten_times_the_text_takes_about_ten_times_as_long(name: str) -> None:
         return process_time() - begun
 
     seconds(2_000)
-    assert seconds(200_000) < 35 * seconds(20_000) + 0.1
+    # The better of two: the machine, or a collection of garbage, may fall into one.
+    assert min(seconds(200_000) for _ in range(2)) < 35 * min(seconds(20_000) for _ in range(2)) + 0.1
 
 
 @pytest.mark.parametrize("spec", ["markdown-simple@1", "tokens@1"])
